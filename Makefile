@@ -1,0 +1,47 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. ARGS are passed on.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+STAMP := $(VENV)/.ready
+ARGS ?=
+
+.PHONY: setup demo test check bench lock screenshots clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml deploy/set-up.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" bash deploy/set-up.sh
+	@touch $(STAMP)
+
+demo: setup
+	@bash deploy/demo-bus.sh
+	@$(BIN)/plekvrij demo $(ARGS)
+
+test: setup
+	@bash deploy/test-esphome.sh & esphome=$$!; \
+	bash deploy/test-servers.sh && $(MAKE) --no-print-directory check && wait $$esphome && \
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+	@$(BIN)/plekvrij check examples/town_hall.plan.yaml examples/town_hall.policy.yaml
+
+bench: setup
+	@$(BIN)/python -m bench $(ARGS)
+
+# New versions of the dependencies, pinned again; needs `uv`.
+lock:
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --extra dev --no-header --no-annotate \
+	  --no-emit-index-url pyproject.toml --output-file requirements.lock
+
+screenshots: setup
+	@bash deploy/test-servers.sh
+	@PLEKVRIJ_SCREENSHOTS=artefacts $(BIN)/python -m pytest tests/browser $(ARGS)
+
+clean:
+	rm -rf $(VENV) .venv-esphome artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

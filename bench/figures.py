@@ -1,0 +1,39 @@
+"""All figures of the bench, in the order in which the data flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bench import deciding, edge, memory, messages, pages, receiving, screens, switches, whole_ingest
+from bench.figure import Figure
+
+FIGURES: Sequence[Callable[[], Figure]] = (
+    messages.frames_decoded,
+    switches.trap_to_outbox,
+    deciding.events_kept_in_outbox,
+    edge.gateway_from_serial,
+    edge.gateway_cpu_from_serial,
+    edge.gateway_from_mqtt,
+    edge.gateway_cpu_from_mqtt,
+    edge.gateway_from_snmp,
+    edge.gateway_cpu_from_snmp,
+    edge.memory_of_a_gateway_of_500,
+    receiving.message_received,
+    messages.event_decoded_and_checked,
+    deciding.facts_decided,
+    whole_ingest.events_through_ingest,
+    whole_ingest.ingest_cpu_per_event,
+    whole_ingest.ingest_at_its_need,
+    messages.line_of_a_sensor_event,
+    messages.line_of_a_desk_state,
+    screens.screens_on_one_change,
+    screens.change_on_200_screens,
+    pages.wall_page,
+    pages.wall_script,
+    pages.desk_page,
+    pages.staff_page,
+    memory.memory_of_a_desk_node,
+    memory.memory_of_a_gateway,
+    memory.memory_of_ingest,
+    memory.memory_of_the_dashboard,
+)

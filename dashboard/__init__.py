@@ -1,0 +1,1 @@
+"""State and history -> people: wall screens, desk pages, staff pages and the JSON interface."""

@@ -1,0 +1,101 @@
+"""All pages as one application: interface, live events, wall, desk and staff in one process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse
+
+from dashboard.api import routes as api_routes
+from dashboard.desk_page import pages as desk_pages
+from dashboard.guard import Guard, staff_policy
+from dashboard.live_feed import LiveFeed
+from dashboard.live_site import LiveSite
+from dashboard.page_context import PageContext, SendRequest, make_templates
+from dashboard.settings import DashboardSettings
+from dashboard.staff.attach import attach_staff
+from dashboard.start import pages as start_pages
+from dashboard.static_files import StaticFilesBundle
+from dashboard.walk import pages as walk_pages
+from dashboard.walk.session import Walks
+from dashboard.walk.store import MemoryWalks
+from dashboard.wall import pages as wall_pages
+from dashboard.why import pages as why_pages
+from workplace.floor_plan import FloorPlan
+from workplace.ports import Clock, HistoryReader
+
+__all__ = ["DashboardSettings", "create_app"]
+
+#: Answers shorter than this are sent as they are: a packet holds 1,400 bytes anyway.
+_GZIP_FROM_BYTES = 1000
+
+
+def create_app(
+    plan: FloorPlan,
+    *,
+    live: LiveSite,
+    history: HistoryReader | None,
+    send_request: SendRequest,
+    clock: Clock,
+    version: str,
+    settings: DashboardSettings,
+    walks: Walks | None = None,
+) -> FastAPI:
+    """Return the application. Run it in the event loop that feeds `live`.
+
+    Open screens never finish by themselves: call `app.state.close_streams()` before stopping uvicorn, and give
+    it a graceful shutdown limit of a few seconds. Without `walks`, walk tests hear nothing and are not kept.
+    """
+    static = StaticFilesBundle(version, settings.theme_css)
+    feed = LiveFeed(plan, live, clock, settings, static.build)
+    context = PageContext(
+        plan, live, feed, history, send_request, clock, version, settings, static, make_templates()
+    )
+
+    walks = walks or Walks(plan, clock, MemoryWalks())
+
+    def close_streams() -> None:
+        feed.close()
+        walks.close()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(feed.run(), name="dashboard-live-feed")
+            walking = tasks.create_task(walks.run(), name="dashboard-walks")
+            yield
+            sending.cancel()
+            walking.cancel()
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    for make_router in (
+        start_pages.make_router,
+        wall_pages.make_router,
+        desk_pages.make_router,
+        api_routes.make_router,
+        why_pages.make_router,
+    ):
+        app.include_router(make_router(context))
+    app.include_router(walk_pages.make_router(context, walks))
+
+    @app.api_route(
+        "/api/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
+    )
+    async def no_such_interface(rest: str) -> JSONResponse:
+        return JSONResponse({"detail": f"no such address: /api/{rest}"}, status_code=404)
+
+    script_hashes = attach_staff(app, context)
+    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES)
+    app.add_middleware(
+        Guard,
+        settings=settings,
+        staff_csp=lambda: staff_policy(script_hashes),
+        not_found=lambda: context.render("start/not_found.html", status=404),
+    )
+    app.state.live_feed = feed
+    app.state.close_streams = close_streams
+    return app

@@ -1,0 +1,182 @@
+"""The outermost layer: who may call, from where, and what a browser may do with the answer.
+
+Pure ASGI, because a wrapper that gathers responses would hold server-sent events back.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ipaddress
+from collections.abc import Callable
+from contextvars import ContextVar
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboard import i18n
+from dashboard.settings import DashboardSettings
+
+#: Language of the request being answered; visible in async callbacks and in `to_thread`.
+current_language: ContextVar[i18n.Language] = ContextVar("current_language", default=i18n.DEFAULT_LANGUAGE)
+
+#: Everything that exists; the catch-all of Dash would otherwise answer 200 to any address.
+_KNOWN_PREFIXES = ("/wall/", "/desk/", "/api/", "/static/", "/staff/", "/map/", "/walk/")
+_KNOWN_PATHS = frozenset({"/", "/wall", "/live", "/staff", "/walk", "/healthz", "/favicon.ico"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_STRICT = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",  # `no-referrer` would turn the Origin of our own forms into null
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+def staff_policy(script_hashes: list[str]) -> str:
+    """Return the content security policy of the Dash pages.
+
+    Dash writes inline scripts (known by hash) and inline style elements (not), so styles stay open.
+    """
+    scripts = " ".join(["'self'", *script_hashes])
+    return (
+        f"default-src 'self'; script-src {scripts}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; "
+        "font-src 'self'; connect-src 'self'; object-src 'none'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
+
+
+class Guard:
+    """Checks host, origin and staff access; sets language, security headers and our own 404."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: DashboardSettings,
+        staff_csp: Callable[[], str],
+        not_found: Callable[[], Response],
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._staff_csp = staff_csp
+        self._not_found = not_found
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # we have none; Dash would open one
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers, path = Headers(scope=scope), str(scope["path"])
+        asked = _asked_language(scope)
+        cookie = _cookie(headers, i18n.LANGUAGE_COOKIE)
+        language = i18n.choose(asked, cookie, headers.get("accept-language"))
+        token = current_language.set(language)
+        policy = self._staff_csp() if path.startswith("/staff") else _STRICT
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                out = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    out.setdefault(name, value)
+                out.setdefault("content-security-policy", policy)
+                if asked is not None and asked != cookie:
+                    out.append(
+                        "set-cookie",
+                        f"{i18n.LANGUAGE_COOKIE}={asked}; Path=/; Max-Age=31536000; SameSite=Lax",
+                    )
+            await send(message)
+
+        try:
+            refusal = self._refuse(scope, headers, path)
+            await (refusal or self._app)(scope, receive, send_guarded)
+        finally:
+            current_language.reset(token)
+
+    def _refuse(self, scope: Scope, headers: Headers, path: str) -> Response | None:
+        host = _host_name(headers.get("host", ""))
+        if not self._settings.is_allowed_host(host):
+            return PlainTextResponse("unknown host name; add it to the allowed hosts\n", status_code=400)
+        if scope["method"] not in _SAFE_METHODS and not _is_same_origin(headers):
+            return PlainTextResponse("this request came from another site\n", status_code=403)
+        if path not in _KNOWN_PATHS and not path.startswith(_KNOWN_PREFIXES):
+            return self._not_found()
+        if _is_for_staff(scope["method"], path):
+            return self._check_staff(scope, headers)
+        return None
+
+    def _check_staff(self, scope: Scope, headers: Headers) -> Response | None:
+        password = self._settings.staff_password
+        if password is None:
+            if _is_loopback(scope):
+                return None
+            return PlainTextResponse(
+                "staff pages answer on this machine only until a staff password is set\n", status_code=403
+            )
+        if _has_password(headers.get("authorization", ""), password):
+            return None
+        return PlainTextResponse(
+            "staff password needed\n", status_code=401, headers={"WWW-Authenticate": 'Basic realm="staff"'}
+        )
+
+
+def _is_for_staff(method: str, path: str) -> bool:
+    if path in {"/staff", "/walk"} or path.startswith(("/staff/", "/map/", "/walk/")):
+        return True
+    return path.startswith("/api/") and (method not in _SAFE_METHODS or "decisions" in path.split("/"))
+
+
+def _host_name(host: str) -> str:
+    return urlsplit(f"//{host}").hostname or ""
+
+
+def _is_same_origin(headers: Headers) -> bool:
+    """Browsers send Origin with every POST; other programs send none, but carry no cookies either."""
+    if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+
+
+def _is_loopback(scope: Scope) -> bool:
+    client = scope.get("client")
+    try:
+        return client is not None and ipaddress.ip_address(client[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _has_password(header: str, password: str) -> bool:
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return False
+    try:
+        given = base64.b64decode(encoded, validate=True).partition(b":")[2]
+    except binascii.Error:
+        return False
+    return hmac.compare_digest(given, password.encode())
+
+
+def _asked_language(scope: Scope) -> i18n.Language | None:
+    values = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("lang", [""])
+    return i18n.as_language(values[0])
+
+
+def _cookie(headers: Headers, name: str) -> str | None:
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return None
+    return None if morsel is None else morsel.value

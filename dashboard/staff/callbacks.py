@@ -1,0 +1,252 @@
+"""What happens when something changes on the staff page.
+
+Every callback is async: one event loop serves all screens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, get_args
+from urllib.parse import parse_qs
+
+from dash import ALL, Input, Output, State, ctx, html, no_update
+from dash.exceptions import PreventUpdate
+
+from dashboard import i18n
+from dashboard.api.routes import read_decisions
+from dashboard.guard import current_language
+from dashboard.i18n import Words
+from dashboard.page_context import PageContext
+from dashboard.staff import parts, sensors
+from dashboard.staff.channels import channels
+from dashboard.staff.day import day_figure, day_head, day_rows, day_summary
+from dashboard.staff.layout import page
+from dashboard.view_models import hold_list
+from dashboard.wording import reason_text
+from workplace.errors import StoreUnavailable
+from workplace.events import RequestAction
+from workplace.floor_plan import Floor
+from workplace.ports import ZoneBin
+
+#: Decisions in the panel of a chosen place; the interface gives more.
+_DECISIONS_SHOWN = 5
+_SITE_WIDE = frozenset({"pause", "resume"})
+#: Actions that take something from somebody: asked twice.
+_ASKED_TWICE = frozenset({"release", "pause"})
+
+Callback = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One callback: what it writes, what it reads, and the function."""
+
+    outputs: tuple[Any, ...]
+    inputs: tuple[Any, ...]
+    function: Callback
+
+
+def callback_table(context: PageContext) -> list[Entry]:
+    """Return all callbacks of the staff page."""
+    page_now = State("page", "data")
+    return [
+        Entry(
+            (Output("root", "children"), Output("page", "data")), (Input("url", "search"),), _page(context)
+        ),
+        Entry(
+            (Output("kpi", "children"), Output("gateways", "children"), Output("channels", "children")),
+            (Input("rev", "data"), Input("page", "data")),
+            _figures(context),
+        ),
+        Entry(
+            (Output("holds", "children"),),
+            (Input("rev-list", "data"), Input("page", "data")),
+            _holds(context),
+        ),
+        Entry(
+            (Output("all-places", "children"),),
+            (Input("rev-table", "data"), Input("page", "data")),
+            _all_places(context),
+        ),
+        Entry(
+            (Output("chosen", "children"),),
+            (Input("sel", "data"), Input("flash", "children"), page_now),
+            _chosen(context),
+        ),
+        Entry(
+            (
+                Output("flash", "children"),
+                Output("confirm", "displayed"),
+                Output("confirm", "message"),
+                Output("pending", "data"),
+            ),
+            (
+                Input({"type": "act", "action": ALL, "place": ALL}, "n_clicks"),
+                Input("confirm", "submit_n_clicks"),
+                State("pending", "data"),
+                page_now,
+            ),
+            _act(context),
+        ),
+        Entry(
+            (
+                Output("day-chart", "figure"),
+                Output("day-summary", "children"),
+                Output("day-table", "children"),
+            ),
+            (Input("chart-tick", "n_intervals"), Input("page", "data")),
+            _day(context),
+        ),
+    ]
+
+
+def _where(context: PageContext, data: dict[str, str] | None) -> tuple[Floor, Words]:
+    if not data:
+        raise PreventUpdate
+    floor = context.plan.floor.get(data["floor"])
+    language = i18n.as_language(data["lang"])
+    if floor is None or language is None:
+        raise PreventUpdate
+    return floor, i18n.words(language)
+
+
+def _page(context: PageContext) -> Callback:
+    async def show_page(search: str | None) -> tuple[Any, dict[str, str]]:
+        asked = parse_qs((search or "").lstrip("?"))
+        language = i18n.as_language(asked.get("lang", [""])[0]) or current_language.get()
+        floor = context.plan.floor.get(asked.get("floor", [""])[0]) or _first_floor(context)
+        return page(context, floor, i18n.words(language)), {"floor": floor.id, "lang": language}
+
+    return show_page
+
+
+def _first_floor(context: PageContext) -> Floor:
+    """Return the floor with most places: the one most questions are about."""
+    return max(context.plan.floors, key=lambda floor: sum(len(zone.places) for zone in floor.zones))
+
+
+def _figures(context: PageContext) -> Callback:
+    async def show_figures(_: Any, data: dict[str, str] | None) -> tuple[Any, Any, Any]:
+        floor, said = _where(context, data)
+        view = context.floor_view(floor)
+        return (
+            [*parts.kpis(view, said), parts.policy_line(view, said)],
+            sensors.gateways(context.plan, context.live.gateways(), floor.id, said),
+            channels(*context.live.notifier(), said),
+        )
+
+    return show_figures
+
+
+def _holds(context: PageContext) -> Callback:
+    async def show_holds(_: Any, data: dict[str, str] | None) -> Any:
+        floor, said = _where(context, data)
+        rows = hold_list(floor, context.live.snapshot(), context.clock.now())
+        return parts.holds(rows, said, context.hour_minute)
+
+    return show_holds
+
+
+def _all_places(context: PageContext) -> Callback:
+    async def show_all_places(_: Any, data: dict[str, str] | None) -> Any:
+        floor, said = _where(context, data)
+        return parts.all_places(
+            context.floor_view(floor), context.live.snapshot(), context.clock.now(), said, context.hour_minute
+        )
+
+    return show_all_places
+
+
+def _chosen(context: PageContext) -> Callback:
+    async def show_chosen(chosen: str | None, _: Any, data: dict[str, str] | None) -> Any:
+        _, said = _where(context, data)
+        place = context.plan.place.get(chosen or "")
+        if place is None:
+            return []
+        decisions = await read_decisions(context, place.id, _DECISIONS_SHOWN)
+        state = context.live.snapshot().places.get(place.id)
+        return parts.chosen(place, state, decisions, context.clock.now(), said, context.hour_minute)
+
+    return show_chosen
+
+
+def _act(context: PageContext) -> Callback:
+    async def act(
+        _clicks: list[int | None],
+        _confirmed: int | None,
+        pending: dict[str, str] | None,
+        data: dict[str, str] | None,
+    ) -> tuple[Any, Any, Any, Any]:
+        _, said = _where(context, data)
+        if not ctx.triggered or not ctx.triggered[0]["value"]:
+            raise PreventUpdate  # the list was drawn anew, nobody pressed
+        if ctx.triggered_id == "confirm":
+            if not pending:
+                raise PreventUpdate
+            return await _do(context, pending["action"], pending["place"], said), False, no_update, None
+        action, place = str(ctx.triggered_id["action"]), str(ctx.triggered_id["place"])
+        if action in _ASKED_TWICE:
+            return (
+                no_update,
+                True,
+                _question(context, action, place, said),
+                {"action": action, "place": place},
+            )
+        return await _do(context, action, place, said), no_update, no_update, None
+
+    return act
+
+
+def _question(context: PageContext, action: str, place: str, said: Words) -> str:
+    if action == "pause":
+        return said("Pause all hold times? Every screen shows it.")
+    found = context.plan.place.get(place)
+    label = "" if found is None else found.label
+    return said("Release {place}? The screens then show that anybody may use it.").format(place=label)
+
+
+async def _do(context: PageContext, action: str, place: str, said: Words) -> Any:
+    """Ask the engine; ids come from the browser, so they are checked like any input."""
+    found = context.plan.place.get(place)
+    known: RequestAction | None = next((one for one in get_args(RequestAction) if one == action), None)
+    if known is None or (found is None and known not in _SITE_WIDE):
+        raise PreventUpdate
+    outcome = await context.ask(
+        known,
+        role="staff",
+        place=None if action in _SITE_WIDE or found is None else found.id,
+        minutes=60 if action == "extend" else None,
+    )
+    label = found.label if found is not None else said("Hold rules")
+    text = said("Done.") if outcome.accepted else reason_text(outcome.reason, said)
+    return html.P(f"{label}: {text}", className="st-good" if outcome.accepted else "st-bad")
+
+
+def _day(context: PageContext) -> Callback:
+    async def show_day(_: Any, data: dict[str, str] | None) -> tuple[Any, str, Any]:
+        floor, said = _where(context, data)
+        bins = await _bins_of_today(context, floor)
+        rows = day_rows(floor, bins, said)
+        return (
+            day_figure(floor, bins, context.plan.tz, said),
+            day_summary(bins, context.plan.tz, said),
+            parts.table(day_head(said), rows, said("The day so far")) if rows else [],
+        )
+
+    return show_day
+
+
+async def _bins_of_today(context: PageContext, floor: Floor) -> list[ZoneBin]:
+    if context.history is None:
+        return []
+    now = context.clock.now()
+    local = context.local(now)
+    midnight = datetime(local.year, local.month, local.day, tzinfo=context.plan.tz)
+    zones = [zone.id for zone in floor.zones]
+    try:
+        return await asyncio.to_thread(context.history.zone_bins, zones, midnight, now + timedelta(seconds=1))
+    except StoreUnavailable:
+        return []

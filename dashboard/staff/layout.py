@@ -1,0 +1,222 @@
+"""The bones of the staff page, in one language. What changes by the second is filled in by `parts`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dash import dcc, html
+
+from dashboard.glyphs import PLACE_PATH, StateLetter
+from dashboard.i18n import LANGUAGES, Words
+from dashboard.page_context import PageContext
+from dashboard.wording import letter_text
+from workplace.floor_plan import Floor
+
+_LEGEND: tuple[StateLetter, ...] = ("f", "u", "j", "r", "x", "e")
+#: The chart of the day is read again this often, real ms; its bins are five minutes of site time.
+_CHART_EVERY_MS = 60_000
+
+
+def shell() -> Any:
+    """Return what is there before anything is known: where we are, and what changes."""
+    return html.Div(
+        [
+            dcc.Location(id="url", refresh=False),
+            dcc.Store(id="page"),
+            dcc.Store(id="rev"),
+            dcc.Store(id="rev-list"),
+            dcc.Store(id="rev-table"),
+            dcc.Store(id="sel"),
+            dcc.Store(id="pending"),
+            dcc.ConfirmDialog(id="confirm"),
+            dcc.Interval(id="chart-tick", interval=_CHART_EVERY_MS),
+            html.Div(id="root"),
+            html.Div(id="flash", className="st-flash", role="status", **aria(live="polite")),
+        ]
+    )
+
+
+def aria(**values: str) -> dict[str, Any]:
+    """Return `aria-` attributes as keyword arguments."""
+    return {f"aria-{name}": value for name, value in values.items()}
+
+
+def glyph(letter: StateLetter) -> Any:
+    """Return a glyph as an element; Dash has no inline SVG, so the shape is a masked class of the sheet."""
+    return html.Span(className=f"st-glyph st-{letter}", **aria(hidden="true"))
+
+
+def page(context: PageContext, floor: Floor, said: Words) -> Any:
+    return html.Div(
+        [
+            _top_bar(context, floor, said),
+            html.Main(
+                [
+                    html.H1(
+                        said("Floor {n}, {name}").format(n=floor.number, name=said.of(floor.name)),
+                        className="st-title",
+                    ),
+                    html.Div(id="kpi", className="st-kpis"),
+                    html.Div([_map_card(floor, said), _holds_card(said)], className="st-two"),
+                    _all_places_card(said),
+                    html.Section(
+                        [html.H2(said("Gateways and sensors")), html.Div(id="gateways")], className="st-card"
+                    ),
+                    html.Section(
+                        [html.H2(said("Channels outside the screens")), html.Div(id="channels")],
+                        className="st-card",
+                    ),
+                    _day_card(said),
+                ]
+            ),
+        ],
+        className="st-page",
+    )
+
+
+def _top_bar(context: PageContext, here: Floor, said: Words) -> Any:
+    def link(label: str, floor: str, language: str, *, is_current: bool, name: str | None = None) -> Any:
+        marks: dict[str, Any] = {"aria-current": "true"} if is_current else {}
+        if name:
+            marks["aria-label"] = name
+        return html.A(label, href=f"?floor={floor}&lang={language}", className="st-tab", **marks)
+
+    return html.Header(
+        [
+            html.A(
+                [html.Strong(said("Workplaces")), html.Span(said("Staff"))], href="/", className="st-brand"
+            ),
+            html.Nav(
+                [
+                    html.Span(said("Floor"), className="st-hint"),
+                    *(
+                        link(
+                            str(floor.number),
+                            floor.id,
+                            said.language,
+                            is_current=floor.id == here.id,
+                            name=said("Floor {n}, {name}").format(n=floor.number, name=said.of(floor.name)),
+                        )
+                        for floor in context.plan.floors
+                    ),
+                ],
+                className="st-nav",
+                **aria(label=said("Floors")),
+            ),
+            html.Span(
+                [html.I(), html.Span(said("Connecting"), id="live-text")],
+                id="live-state",
+                className="st-live",
+            ),
+            html.Nav(
+                [
+                    link(language.upper(), here.id, language, is_current=language == said.language)
+                    for language in LANGUAGES
+                ],
+                className="st-nav",
+                **aria(label=said("Language")),
+            ),
+        ],
+        className="st-top",
+    )
+
+
+def _map_card(floor: Floor, said: Words) -> Any:
+    from_script = {
+        "phases": {letter: letter_text(letter, said) for letter in PLACE_PATH},
+        "shapes": PLACE_PATH,
+        "live": said("Live"),
+        "stale": said("Out of date"),
+        "off": said("No live data"),
+        "failed": said("The map could not be loaded."),
+    }
+    data: dict[str, Any] = {
+        "data-floor": floor.id,
+        "data-lang": said.language,
+        "data-words": json.dumps(from_script),
+    }
+    return html.Section(
+        [
+            html.H2(said("Live map")),
+            html.Div(
+                id="map",
+                className="st-map",
+                **data,
+            ),
+            html.Ul(
+                [html.Li([glyph(letter), letter_text(letter, said)]) for letter in _LEGEND],
+                className="st-legend",
+            ),
+            html.P(
+                said(
+                    "Choose a place with the mouse or the arrow keys; the table below holds the same facts."
+                ),
+                className="st-hint",
+            ),
+            html.Div(id="chosen", className="st-chosen", role="region", **aria(label=said("Chosen place"))),
+        ],
+        className="st-card",
+    )
+
+
+def _holds_card(said: Words) -> Any:
+    return html.Section(
+        [
+            html.Div(
+                [
+                    html.H2(said("Held places, longest past their limit first")),
+                    html.Span(
+                        said("List waits while you are in it"),
+                        id="paused-note",
+                        className="st-hint",
+                        hidden=True,
+                    ),
+                ],
+                className="st-head",
+            ),
+            html.Div(
+                id="holds",
+                className="st-scroll",
+                tabIndex=0,
+                role="region",
+                **aria(label=said("Held places")),
+            ),
+        ],
+        className="st-card",
+    )
+
+
+def _all_places_card(said: Words) -> Any:
+    return html.Section(
+        html.Details(
+            [html.Summary(said("All places as a table")), html.Div(id="all-places", className="st-scroll")],
+            id="all-places-box",
+        ),
+        className="st-card",
+    )
+
+
+def _day_card(said: Words) -> Any:
+    return html.Section(
+        [
+            html.H2(said("The day so far")),
+            html.P(id="day-summary"),
+            html.Div(
+                [
+                    html.Div(
+                        dcc.Graph(
+                            id="day-chart",
+                            figure={"data": [], "layout": {}},
+                            config={"displayModeBar": False, "responsive": True},
+                            className="st-chart",
+                        ),
+                        **aria(hidden="true"),
+                    ),
+                    html.Div(id="day-table"),
+                ],
+                className="st-day",
+            ),
+        ],
+        className="st-card",
+    )

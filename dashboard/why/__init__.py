@@ -1,0 +1,1 @@
+"""The why-card: everything that stands behind one decision."""

@@ -1,0 +1,95 @@
+"""Writes the rollups that are due: which bins are closed, which must be made again, which go to the sink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from ingest.rollups import BIN_MS, HOUR_MS, closed_until, counted_places, desk_hours, zone_bins
+from ingest.stores.line_protocol import Line, LineEncoder
+from ingest.stores.schema import TransitionRow, to_ms
+from ingest.stores.sqlite_store import SqliteStore
+from ingest.stores.transaction import Transaction
+from workplace.floor_plan import FloorPlan, Zone
+
+#: At most this much site time in one transaction: a long stop must not make one long commit.
+_STRETCH_MS = 24 * HOUR_MS
+_BINS_UNTIL, _HOURS_UNTIL = "rolled_bins_until", "rolled_hours_until"
+
+
+class RollupWriter:
+    """How far it is stands in the store, so a restart goes on where the last commit was."""
+
+    def __init__(self, store: SqliteStore, plan: FloorPlan, encoder: LineEncoder | None) -> None:
+        self._store = store
+        self._zones = [zone for zone in plan.zone.values() if counted_places(zone)]
+        self._encoder = encoder
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether a bin has closed since the last run; `now` is engine time."""
+        until = self._store.meta(_BINS_UNTIL)
+        return until is None or closed_until(now, BIN_MS) > until
+
+    def run(self, transaction: Transaction, now: datetime, late_from: datetime | None = None) -> list[Line]:
+        """Write what is due in the open transaction; return the lines for the sink, each bin once for ever.
+
+        Args:
+            now: engine time.
+            late_from: the earliest change that came after its bin was closed; from there on the rows are made
+                again in the store, but not sent: the sink's points never change.
+        """
+        late_ms = None if late_from is None else to_ms(late_from)
+        lines = self._run(transaction, now, late_ms, _BINS_UNTIL, BIN_MS, self._put_bins)
+        return lines + self._run(transaction, now, late_ms, _HOURS_UNTIL, HOUR_MS, self._put_hours)
+
+    def is_late(self, at: datetime) -> bool:
+        """Return whether the bin of `at` has been written already."""
+        until = self._store.meta(_BINS_UNTIL)
+        return until is not None and to_ms(at) < until
+
+    def _run(
+        self,
+        transaction: Transaction,
+        now: datetime,
+        late_ms: int | None,
+        key: str,
+        step_ms: int,
+        put: Callable[[Transaction, int, int], list[Line]],
+    ) -> list[Line]:
+        until = self._store.meta(key)
+        if until is None:
+            # Nothing is known of the time before the first run.
+            transaction.set_meta(key, to_ms(now) // step_ms * step_ms)
+            return []
+        if late_ms is not None and late_ms < until:
+            begin = max(late_ms // step_ms * step_ms, until - _STRETCH_MS)
+            put(transaction, begin, until)
+        end = min(closed_until(now, step_ms), until + _STRETCH_MS)
+        if end <= until:
+            return []
+        transaction.set_meta(key, end)
+        return put(transaction, until, end)
+
+    def _put_bins(self, transaction: Transaction, begin: int, end: int) -> list[Line]:
+        rows = self._store.transitions(begin, end)
+        lines: list[Line] = []
+        for zone in self._zones:
+            bins = zone_bins(zone, self._before(zone, begin), rows, begin, end)
+            transaction.put_zone_bins(bins)
+            if self._encoder is not None:
+                lines += [line for row in bins if (line := self._encoder.zone_bin(row)) is not None]
+        return lines
+
+    def _put_hours(self, transaction: Transaction, begin: int, end: int) -> list[Line]:
+        rows = self._store.transitions(begin, end)
+        lines: list[Line] = []
+        for zone in self._zones:
+            hours = desk_hours(zone, self._before(zone, begin), rows, begin, end)
+            transaction.put_desk_hours(hours)
+            if self._encoder is not None:
+                lines += [line for row in hours if (line := self._encoder.desk_hour(row)) is not None]
+        return lines
+
+    def _before(self, zone: Zone, begin: int) -> dict[str, TransitionRow]:
+        found = ((place, self._store.last_transition(place, begin)) for place in counted_places(zone))
+        return {place: row for place, row in found if row is not None}

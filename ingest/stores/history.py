@@ -1,0 +1,162 @@
+"""Reads the durable history beside the writer, for pages, reports and evaluation. Never blocks ingest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ingest.stores.schema import LAST_TABLE, DeskHour, TransitionRow, from_ms, to_ms
+from ingest.stores.sqlite_store import TRANSITION_COLUMNS, transition_of
+from workplace.codec import decode
+from workplace.errors import StoreUnavailable
+from workplace.events import Decision
+from workplace.ports import ConnectSqlite, PlaceTurn, UnclaimedDevice, ZoneBin
+
+_COUNTED = ("event", "place_transition", "hold", "decision", "zone_5m", "desk_hour", "request", "quarantine")
+
+
+class SqliteHistory:
+    """A `HistoryReader`. One short read-only connection per question, so any thread may ask.
+
+    A database that does not exist yet has no history; that is an answer, not an error.
+    """
+
+    def __init__(self, connect: ConnectSqlite, path: Path) -> None:
+        self._connect = connect
+        self._path = path
+
+    def zone_bins(self, zones: Sequence[str], from_at: datetime, to_at: datetime) -> list[ZoneBin]:
+        """Return the bins with from_at <= start < to_at, ordered by zone and start."""
+        marks = ",".join("?" * len(zones))
+        rows = self._ask(
+            "SELECT zone, start, in_use_avg, in_use_max, held_avg, free_avg, free_min, capacity,"
+            f" coverage_pct FROM zone_5m WHERE zone IN ({marks}) AND start >= ? AND start < ?"
+            " ORDER BY zone, start",
+            *zones,
+            to_ms(from_at),
+            to_ms(to_at),
+        )
+        return [ZoneBin(zone, from_ms(start), *numbers) for zone, start, *numbers in rows]
+
+    def decisions(self, *, place: str | None, limit: int) -> list[Decision]:
+        """Return the newest decisions, newest first."""
+        where, parameters = ("WHERE place = ? ", (place,)) if place is not None else ("", ())
+        rows = self._ask(
+            f"SELECT body FROM decision {where}ORDER BY number DESC LIMIT ?", *parameters, max(limit, 0)
+        )
+        return [decode(bytes(body), Decision) for (body,) in rows]
+
+    def decision(self, id_: str) -> Decision | None:
+        """Return one decision, None when it is not or no longer kept."""
+        rows = self._ask("SELECT body FROM decision WHERE id = ?", id_)
+        return decode(bytes(rows[0][0]), Decision) if rows else None
+
+    def story(self, place: str, from_at: datetime, to_at: datetime) -> tuple[list[Decision], list[PlaceTurn]]:
+        """Return what was decided about a place and what it was shown as, from_at <= at <= to_at, oldest first."""
+        window = (place, to_ms(from_at), to_ms(to_at))
+        made = self._ask(
+            "SELECT body FROM decision WHERE place = ? AND at >= ? AND at <= ? ORDER BY number", *window
+        )
+        turns = self._ask(
+            f"SELECT {TRANSITION_COLUMNS} FROM place_transition WHERE place = ? AND at >= ? AND at <= ? ORDER BY at",
+            *window,
+        )
+        rows = [transition_of(row) for row in turns]
+        return (
+            [decode(bytes(body), Decision) for (body,) in made],
+            [PlaceTurn(row.at, row.phase, row.occupancy, row.reasons) for row in rows],
+        )
+
+    def place_transitions(self, from_at: datetime, to_at: datetime) -> list[TransitionRow]:
+        """Return all changes of places with from_at <= at < to_at, in order of time."""
+        rows = self._ask(
+            f"SELECT {TRANSITION_COLUMNS} FROM place_transition WHERE at >= ? AND at < ? ORDER BY at, place",
+            to_ms(from_at),
+            to_ms(to_at),
+        )
+        return [transition_of(row) for row in rows]
+
+    def desk_hours(self, from_at: datetime, to_at: datetime) -> list[DeskHour]:
+        """Return the hours of places with from_at <= start < to_at, ordered by place and start."""
+        rows = self._ask(
+            "SELECT place, zone, start, in_use_s, held_s, uses, coverage_pct FROM desk_hour"
+            " WHERE start >= ? AND start < ? ORDER BY place, start",
+            to_ms(from_at),
+            to_ms(to_at),
+        )
+        return [DeskHour(place, zone, from_ms(start), *rest) for place, zone, start, *rest in rows]
+
+    def quarantined(self, limit: int = 100) -> list[tuple[str, str, str, bytes, datetime, int]]:
+        """Return the newest refused messages: reason, detail, topic, payload, last time, how often."""
+        rows = self._ask(
+            "SELECT reason, detail, topic, payload, last_at, times FROM quarantine"
+            " ORDER BY last_at DESC LIMIT ?",
+            limit,
+        )
+        return [(*texts, bytes(payload), from_ms(at), times) for *texts, payload, at, times in rows]
+
+    def unclaimed(self) -> list[UnclaimedDevice]:
+        """Return the devices that wait for a place, last heard first."""
+        rows = self._ask(
+            "SELECT device, gateway, kinds, channels, first_at, last_at, times FROM unclaimed"
+            " ORDER BY last_at DESC, device"
+        )
+        return [
+            UnclaimedDevice(
+                device,
+                gateway,
+                tuple(kinds.split(",")),
+                tuple(json.loads(channels)),
+                from_ms(first_at),
+                from_ms(last_at),
+                times,
+            )
+            for device, gateway, kinds, channels, first_at, last_at, times in rows
+        ]
+
+    def counts(self) -> dict[str, int]:
+        """Return rows per table, and the counters that ingest keeps (`count:events`, ...)."""
+        with self._reading() as connection:
+            if connection is None:
+                return dict.fromkeys(_COUNTED, 0)
+            counts = {
+                table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in _COUNTED
+            }
+            counts.update(connection.execute("SELECT key, value FROM meta WHERE key GLOB 'count:*'"))
+            return counts
+
+    def waiting_lines(self, after_seq: int, limit: int) -> list[tuple[int, str, bytes]]:
+        """Return up to `limit` lines for the sink with seq > after_seq: seq, retention, line."""
+        return self._ask(
+            "SELECT seq, retention, line FROM sink_outbox WHERE seq > ? ORDER BY seq LIMIT ?",
+            after_seq,
+            limit,
+        )
+
+    def _ask(self, statement: str, *parameters: object) -> list[Any]:
+        with self._reading() as connection:
+            return [] if connection is None else list(connection.execute(statement, parameters))
+
+    @contextmanager
+    def _reading(self) -> Iterator[Any]:
+        if not self._path.exists():
+            yield None
+            return
+        connection: Any = None
+        try:
+            connection = self._connect(f"file:{self._path}?mode=ro", uri=True, timeout=30.0)
+            connection.execute("PRAGMA query_only = 1")
+            is_complete = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (LAST_TABLE,))
+            yield connection if is_complete.fetchone() else None
+        except Exception as error:
+            # The driver is handed in; PEP 249 fixes the names of its exceptions.
+            if type(error).__name__ in ("OperationalError", "DatabaseError"):
+                raise StoreUnavailable(f"history cannot be read now: {error}") from error
+            raise
+        finally:
+            if connection is not None:
+                connection.close()

@@ -1,0 +1,310 @@
+"""What can be written in one transaction of the store. Made by `SqliteStore.transaction`, valid inside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ingest.quarantine import Rejected
+from ingest.stores.line_protocol import Line
+from ingest.stores.schema import (
+    DESK_LEVEL_DAYS,
+    MAX_DEAD_LETTERS,
+    MAX_QUARANTINE_ROWS,
+    MAX_UNCLAIMED,
+    MAX_UNCLAIMED_WORDS,
+    RETENTION_DAYS,
+    DeskHour,
+    TransitionRow,
+    to_ms,
+)
+from workplace.codec import encode
+from workplace.events import Decision, GapRecord, GatewayStatus, Reply, Request, SensorEvent
+from workplace.ports import ZoneBin
+
+#: Parameters of one `IN (...)`: SQLite before 3.32 allows 999.
+_CHUNK = 500
+_DAY_MS = 86_400_000
+
+_INSERT_EVENT = "INSERT OR IGNORE INTO event VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT_TRANSITION = "INSERT OR REPLACE INTO place_transition VALUES (?,?,?,?,?,?,?,?,?)"
+_INSERT_ZONE = "INSERT OR REPLACE INTO zone_5m VALUES (?,?,?,?,?,?,?,?,?)"
+_INSERT_HOUR = "INSERT OR REPLACE INTO desk_hour VALUES (?,?,?,?,?,?,?)"
+_INSERT_REJECTED = (
+    "INSERT INTO quarantine VALUES (?,?,?,?,?,?,?,1)"
+    " ON CONFLICT (fingerprint) DO UPDATE SET times = times + 1, last_at = excluded.last_at"
+)
+
+
+class Transaction:
+    """Thin: one method per fact, no decisions."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    # Messages
+
+    def known(self, table: str, ids: Sequence[str]) -> set[str]:
+        """Return which of the ids of `event` or `request` are stored already."""
+        found: set[str] = set()
+        for start in range(0, len(ids), _CHUNK):
+            chunk = ids[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            rows = self._connection.execute(f"SELECT id FROM {table} WHERE id IN ({marks})", chunk)
+            found.update(row[0] for row in rows)
+        return found
+
+    def add_events(self, events: Iterable[SensorEvent]) -> None:
+        self._connection.executemany(_INSERT_EVENT, [_event_row(event) for event in events])
+
+    def add_request(self, request: Request, reply: Reply | None) -> None:
+        self._connection.execute(
+            "INSERT OR IGNORE INTO request VALUES (?,?,?,?,?,?,?)",
+            (
+                request.id,
+                to_ms(request.requested_at),
+                request.action,
+                request.place,
+                request.role,
+                None if reply is None else int(reply.accepted),
+                None if reply is None else reply.reason,
+            ),
+        )
+
+    def answer_to(self, request_id: str) -> tuple[bool, str] | None:
+        """Return how a stored request was answered: accepted or not, and why; None when it was not."""
+        row = self._connection.execute(
+            "SELECT accepted, reason FROM request WHERE id = ? AND accepted IS NOT NULL", (request_id,)
+        ).fetchone()
+        return None if row is None else (bool(row[0]), row[1])
+
+    def add_gateway_status(self, status: GatewayStatus, at: datetime) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO gateway_status VALUES (?,?,?)", (status.gateway, to_ms(at), status.status)
+        )
+
+    def add_gap(self, gap: GapRecord) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO gap VALUES (?,?,?,?)",
+            (gap.id, to_ms(gap.from_at), to_ms(gap.to_at), encode(gap)),
+        )
+
+    def quarantine(self, rejected: Sequence[Rejected], at: datetime) -> None:
+        """Keep refused messages, count them for ever, and drop the oldest rows past the limit."""
+        if not rejected:
+            return
+        at_ms = to_ms(at)
+        self._connection.executemany(_INSERT_REJECTED, [item.row(at_ms) for item in rejected])
+        self._connection.executemany(
+            "INSERT INTO quarantine_count VALUES (?,1) ON CONFLICT (reason) DO UPDATE SET total = total + 1",
+            [(item.reason,) for item in rejected],
+        )
+        self._connection.execute(
+            "DELETE FROM quarantine WHERE fingerprint IN"
+            " (SELECT fingerprint FROM quarantine ORDER BY last_at DESC LIMIT -1 OFFSET ?)",
+            (MAX_QUARANTINE_ROWS,),
+        )
+
+    def add_strangers(self, events: Iterable[SensorEvent]) -> None:
+        """Note devices that the plan does not know, as proposals for claiming; the longest unheard go first."""
+        strangers: dict[tuple[str, str], list[SensorEvent]] = {}
+        for event in events:
+            if not event.retained and not event.historical:
+                strangers.setdefault((event.device, event.gateway), []).append(event)
+        for key, said in strangers.items():
+            row = self._connection.execute(
+                "SELECT kinds, channels, first_at, last_at, times FROM unclaimed"
+                " WHERE device = ? AND gateway = ?",
+                key,
+            ).fetchone()
+            self._connection.execute(
+                "INSERT OR REPLACE INTO unclaimed VALUES (?,?,?,?,?,?,?)", (*key, *_stranger_row(row, said))
+            )
+        if strangers:
+            self._connection.execute(
+                "DELETE FROM unclaimed WHERE (device, gateway) IN"
+                " (SELECT device, gateway FROM unclaimed ORDER BY last_at DESC LIMIT -1 OFFSET ?)",
+                (MAX_UNCLAIMED,),
+            )
+
+    def forget_strangers(self, devices: Iterable[str]) -> None:
+        """Forget proposals for devices that have a place now."""
+        self._connection.executemany("DELETE FROM unclaimed WHERE device = ?", [(name,) for name in devices])
+
+    # What the engine decided
+
+    def put_engine_records(self, records: Mapping[str, bytes]) -> None:
+        self._connection.executemany("INSERT OR REPLACE INTO engine_state VALUES (?,?)", records.items())
+
+    def add_transitions(self, rows: Iterable[TransitionRow]) -> None:
+        self._connection.executemany(_INSERT_TRANSITION, [_transition_row(row) for row in rows])
+
+    def begin_hold(self, hold_id: str, place: str, zone: str, started_at: datetime) -> None:
+        self._connection.execute(
+            "INSERT OR IGNORE INTO hold (hold_id, place, zone, started_at) VALUES (?,?,?,?)",
+            (hold_id, place, zone, to_ms(started_at)),
+        )
+
+    def end_hold(self, hold_id: str, ended_at: datetime, outcome: str) -> None:
+        self._connection.execute(
+            "UPDATE hold SET ended_at = ?, outcome = ? WHERE hold_id = ?", (to_ms(ended_at), outcome, hold_id)
+        )
+
+    def add_decisions(self, decisions: Iterable[Decision]) -> None:
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO decision (id, place, at, action, body) VALUES (?,?,?,?,?)",
+            [(d.id, d.place, to_ms(d.at), d.action, encode(d)) for d in decisions],
+        )
+
+    # Rollups
+
+    def put_zone_bins(self, rows: Iterable[ZoneBin]) -> None:
+        self._connection.executemany(_INSERT_ZONE, [_zone_row(row) for row in rows])
+
+    def put_desk_hours(self, rows: Iterable[DeskHour]) -> None:
+        self._connection.executemany(_INSERT_HOUR, [_hour_row(row) for row in rows])
+
+    # Sink
+
+    def add_lines(self, lines: Iterable[Line]) -> None:
+        self._connection.executemany("INSERT INTO sink_outbox (retention, line) VALUES (?,?)", list(lines))
+
+    def sink_has(self, upto_seq: int, dead: Iterable[tuple[int, str]]) -> int:
+        """Forget outbox rows up to `upto_seq`, keep the dead ones with their reason; return how many went."""
+        for seq, reason in dead:
+            self._connection.execute(
+                "INSERT OR IGNORE INTO sink_dead_letter SELECT seq, line, ? FROM sink_outbox WHERE seq = ?",
+                (reason[:300], seq),
+            )
+        self._connection.execute(
+            "DELETE FROM sink_dead_letter WHERE seq <= (SELECT max(seq) FROM sink_dead_letter) - ?"
+            " AND (SELECT count(*) FROM sink_dead_letter) > ?",
+            (MAX_DEAD_LETTERS, MAX_DEAD_LETTERS),
+        )
+        return self._changed("DELETE FROM sink_outbox WHERE seq <= ?", upto_seq)
+
+    def shrink_outbox(self, rows: int) -> int:
+        """Drop the oldest `rows` rows, raw ones first: rollups are smaller and worth more."""
+        gone = 0
+        for condition in ("WHERE retention = 'raw'", ""):
+            if gone < rows:
+                gone += self._changed(
+                    f"DELETE FROM sink_outbox WHERE seq IN"
+                    f" (SELECT seq FROM sink_outbox {condition} ORDER BY seq LIMIT ?)",
+                    rows - gone,
+                )
+        return gone
+
+    # Bookkeeping
+
+    def set_meta(self, key: str, value: int | str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (key, value))
+
+    def count(self, name: str, more: int) -> None:
+        """Add to a counter that survives restarts."""
+        if more:
+            self._connection.execute(
+                "INSERT INTO meta VALUES (?,?)"
+                " ON CONFLICT (key) DO UPDATE SET value = value + excluded.value",
+                (f"count:{name}", more),
+            )
+
+    def prune(self, now: datetime, *, at_most: int, desk_level_days: int = DESK_LEVEL_DAYS) -> int:
+        """Delete up to `at_most` rows per table that have lived long enough; return how many went.
+
+        Small bites: a large one would keep acknowledgements waiting.
+        """
+        gone = 0
+        for table, (column, days) in RETENTION_DAYS.items():
+            days = desk_level_days if days == DESK_LEVEL_DAYS else days
+            before = to_ms(now) - days * _DAY_MS
+            # The last change of a place says what it is until the next one, whatever its age.
+            keep = (
+                "AND EXISTS (SELECT 1 FROM place_transition n WHERE n.place = t.place AND n.at > t.at)"
+                if table == "place_transition"
+                else ""
+            )
+            gone += self._changed(
+                f"DELETE FROM {table} AS t WHERE {column} <= (SELECT max(c) FROM (SELECT {column} AS c"
+                f" FROM {table} WHERE {column} < ? ORDER BY {column} LIMIT ?)) {keep}",
+                before,
+                at_most,
+            )
+        return gone
+
+    def _changed(self, statement: str, *parameters: object) -> int:
+        return max(int(self._connection.execute(statement, parameters).rowcount), 0)
+
+
+def _event_row(event: SensorEvent) -> tuple[object, ...]:
+    value = event.value
+    return (
+        event.id,
+        event.gateway,
+        event.device,
+        event.kind,
+        event.channel,
+        int(value) if isinstance(value, bool) else value,
+        to_ms(event.measured_at),
+        to_ms(event.received_at),
+        event.clock,
+        event.uncertainty_ms,
+        event.seq,
+        int(event.historical or event.retained),
+    )
+
+
+def _stranger_row(row: tuple[Any, ...] | None, said: Sequence[SensorEvent]) -> tuple[object, ...]:
+    """Return kinds, channels, first and last time and count of a stranger, with what it said now added."""
+    kinds, channels, first_at, last_at, times = row or ("", "[]", None, 0, 0)
+    heard = [to_ms(event.received_at) for event in said]
+    known = set(json.loads(channels)) | {event.channel for event in said if event.channel is not None}
+    return (
+        ",".join(sorted(set(filter(None, kinds.split(","))) | {event.kind for event in said})),
+        json.dumps(sorted(known)[:MAX_UNCLAIMED_WORDS]),  # a channel may hold any sign, also a comma
+        min(heard) if first_at is None else min(first_at, *heard),
+        max(last_at, *heard),
+        times + len(said),
+    )
+
+
+def _transition_row(row: TransitionRow) -> tuple[object, ...]:
+    return (
+        row.place,
+        to_ms(row.at),
+        row.zone,
+        row.phase,
+        row.occupancy,
+        row.hold_id,
+        row.mode,
+        ",".join(row.reasons),
+        to_ms(row.decided_at),
+    )
+
+
+def _zone_row(row: ZoneBin) -> tuple[object, ...]:
+    return (
+        row.zone,
+        to_ms(row.start),
+        row.in_use_avg,
+        row.in_use_max,
+        row.held_avg,
+        row.free_avg,
+        row.free_min,
+        row.capacity,
+        row.coverage_pct,
+    )
+
+
+def _hour_row(row: DeskHour) -> tuple[object, ...]:
+    return (
+        row.place,
+        to_ms(row.start),
+        row.zone,
+        row.in_use_s,
+        row.held_s,
+        row.uses,
+        row.coverage_pct,
+    )

@@ -1,0 +1,5 @@
+"""`python -m plekvrij`."""
+
+from plekvrij.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,438 @@
+"""The command line: a table of commands, each a few lines that call the wiring."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from plekvrij import channel_commands, logs, policy_command, wiring
+from plekvrij.arguments import CHILD as _CHILD
+from plekvrij.arguments import clock_of as _clock
+from plekvrij.arguments import ha_prefix as _ha_prefix
+from plekvrij.arguments import needs as _needs
+from plekvrij.arguments import site_of as _site
+from plekvrij.lifecycle import announce_ready, run
+from plekvrij.options import CommandSpec, build_parser
+from plekvrij.site_watch import run_with_newest
+from workplace.errors import (
+    BrokerRefused,
+    BrokerUnreachable,
+    DocumentInvalid,
+    SettingInvalid,
+    StoreUnavailable,
+    WorkplaceError,
+)
+
+Arguments = argparse.Namespace
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return its exit code (see `plekvrij --help`)."""
+    try:
+        arguments = build_parser(COMMANDS).parse_args(argv)
+        return COMMANDS[arguments.command].run(arguments)
+    except (DocumentInvalid, SettingInvalid) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (BrokerUnreachable, BrokerRefused, StoreUnavailable) as error:
+        print(error, file=sys.stderr)
+        return 3
+    except WorkplaceError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _demo(arguments: Arguments) -> int:
+    from plekvrij.demo import DemoSettings, run_demo
+
+    logs.set_up("demo")
+    settings = DemoSettings(
+        site=_site(arguments),
+        data=arguments.data,
+        broker=arguments.broker,
+        influx=arguments.influx,
+        host=arguments.host,
+        port=arguments.port,
+        speed=arguments.speed,
+        seed=arguments.seed,
+        start=arguments.start,
+        for_s=getattr(arguments, "for"),
+        ha_prefix=_ha_prefix(arguments),
+        channels=arguments.channels,
+    )
+    return run(lambda: run_demo(settings))
+
+
+def _serve(arguments: Arguments) -> int:
+    from plekvrij.serve import run_serve
+
+    logs.set_up("serve")
+    _needs(arguments, "data")
+    site = _site(arguments)
+    return run(
+        lambda: run_serve(
+            site,
+            data=arguments.data,
+            broker=arguments.broker,
+            credential=arguments.credential,
+            influx=arguments.influx,
+            ha_prefix=_ha_prefix(arguments),
+            staff_password=arguments.staff_password,
+            channels=arguments.channels,
+            host=arguments.host,
+            port=arguments.port,
+        )
+    )
+
+
+def _gateway(arguments: Arguments) -> int:
+    _needs(arguments, "config", "broker")
+    logs.set_up(arguments.config.stem)
+    broker = wiring.broker_of(arguments.broker, arguments.credential)
+    devices = wiring.broker_of(arguments.broker, arguments.device_credential or arguments.credential)
+    return run(
+        lambda: wiring.run_gateway(
+            arguments.config,
+            broker=broker,
+            device_broker=devices,
+            clock=_clock(arguments),
+            ready=announce_ready,
+        ),
+        until_stdin_ends=arguments.with_parent,
+    )
+
+
+def _ingest(arguments: Arguments) -> int:
+    _needs(arguments, "broker", "data")
+    logs.set_up("ingest")
+    site = _site(arguments)
+    arguments.data.mkdir(parents=True, exist_ok=True)
+
+    async def ingest(newest: wiring.Site) -> None:
+        await wiring.run_ingest(
+            newest,
+            database=arguments.data / "site.db",
+            broker=wiring.broker_of(arguments.broker, arguments.credential),
+            clock=_clock(arguments),
+            influx=arguments.influx,
+            ha_prefix=_ha_prefix(arguments),
+            ready=announce_ready,
+        )
+
+    return run(lambda: run_with_newest(site, ingest), until_stdin_ends=arguments.with_parent)
+
+
+def _dashboard(arguments: Arguments) -> int:
+    _needs(arguments, "broker", "data")
+    logs.set_up("dashboard")
+    site = _site(arguments)
+
+    async def dashboard(newest: wiring.Site) -> None:
+        await wiring.run_dashboard(
+            newest,
+            database=arguments.data / "site.db",
+            broker=wiring.broker_of(arguments.broker, arguments.credential),
+            clock=_clock(arguments),
+            staff_password=arguments.staff_password,
+            host=arguments.host,
+            port=arguments.port,
+            ready=announce_ready,
+        )
+
+    return run(lambda: run_with_newest(site, dashboard), until_stdin_ends=arguments.with_parent)
+
+
+def _building(arguments: Arguments) -> int:
+    _needs(arguments, "broker", "run-dir")
+    logs.set_up("building")
+    site = _site(arguments)
+    devices = wiring.broker_of(arguments.broker, arguments.device_credential or arguments.credential)
+    if arguments.recording is not None:
+        from plekvrij.replay import play_recording
+
+        return run(
+            lambda: play_recording(
+                arguments.recording, site.plan, devices, _clock(arguments), arguments.run_dir, announce_ready
+            ),
+            until_stdin_ends=arguments.with_parent,
+        )
+    return run(
+        lambda: wiring.run_building(
+            site,
+            device_broker=devices,
+            clock=_clock(arguments),
+            seed=arguments.seed,
+            run_dir=arguments.run_dir,
+            ready=announce_ready,
+        ),
+        until_stdin_ends=arguments.with_parent,
+    )
+
+
+def _replay(arguments: Arguments) -> int:
+    from plekvrij.replay import ReplaySettings, run_replay
+
+    if arguments.dataset == "decisions":
+        from plekvrij.replay_decisions import run_replay_decisions
+
+        return run_replay_decisions(_site(arguments), Path(arguments.file), as_json=arguments.json)
+    logs.set_up("replay")
+    if arguments.dataset != "uci864":
+        raise SettingInvalid(f"unknown recording '{arguments.dataset}'; write uci864 or decisions")
+    settings = ReplaySettings(
+        recording=Path(arguments.file),
+        speed=arguments.speed,
+        host=arguments.host,
+        port=arguments.port,
+        data=arguments.data,
+        for_s=getattr(arguments, "for"),
+    )
+    return run(lambda: run_replay(settings))
+
+
+def _check(arguments: Arguments) -> int:
+    from plekvrij.check_command import check
+
+    policy_file = Path(arguments.policy_file) if arguments.policy_file else None
+    return check(Path(arguments.plan_file), policy_file, arguments.channels)
+
+
+def _devices(arguments: Arguments) -> int:
+    from plekvrij import devices_command
+
+    if arguments.action == "unclaimed":
+        _needs(arguments, "data")
+        return devices_command.unclaimed(arguments.data / "site.db", as_json=arguments.json)
+    if arguments.action != "claim":
+        raise SettingInvalid(f"unknown action '{arguments.action}'; write unclaimed or claim")
+    _needs(arguments, "plan", "place", "sensor")
+    if arguments.device is None:
+        raise SettingInvalid("plekvrij devices claim needs the id of the device; see `devices unclaimed`")
+    entry = devices_command.entry_of(
+        arguments.device, arguments.place, arguments.sensor, arguments.channel, arguments.gateway
+    )
+    return devices_command.claim(arguments.plan, entry)
+
+
+def _gateway_config(arguments: Arguments) -> int:
+    from plekvrij.gateway_config_command import push, sealed
+
+    if arguments.action != "push":
+        raise SettingInvalid(f"unknown action '{arguments.action}'; write push")
+    _needs(arguments, "plan", "gateway", "config", "key", "broker")
+    config = sealed(
+        _site(arguments).plan,
+        gateway=arguments.gateway,
+        overlay_file=arguments.config,
+        key_file=arguments.key,
+        version=arguments.config_version,
+    )
+    logs.set_up("gateway-config")
+    return run(lambda: push(config, wiring.broker_of(arguments.broker, arguments.credential)))
+
+
+def _ports(arguments: Arguments) -> int:
+    from plekvrij.ports_command import import_ports
+
+    _needs(arguments, "plan")
+    if arguments.action != "import":
+        raise SettingInvalid(
+            f"unknown action '{arguments.action}'; write: plekvrij ports import FILE --plan PLAN"
+        )
+    return import_ports(Path(arguments.file), arguments.plan, arguments.out)
+
+
+def _decode(arguments: Arguments) -> int:
+    from plekvrij.decode_command import decode
+
+    _needs(arguments, "vectors")
+    return decode(arguments.vectors, arguments.format)
+
+
+def _simulate(arguments: Arguments) -> int:
+    from plekvrij.simulate_command import run_simulate
+
+    _needs(arguments, "out")
+    if arguments.days < 1:
+        raise SettingInvalid(f"--days is {arguments.days}; write 1 or more")
+    return run_simulate(
+        arguments.plan or wiring.DEMO_PLAN,
+        arguments.out,
+        seed=arguments.seed,
+        days=arguments.days,
+        worn=arguments.worn,
+        scenario=arguments.scenario,
+    )
+
+
+def _evaluate(arguments: Arguments) -> int:
+    from plekvrij.evaluate_command import run_evaluate
+
+    plan = arguments.plan or wiring.DEMO_PLAN
+    policy = arguments.policy or (wiring.DEMO_POLICY if arguments.plan is None else None)
+    return run_evaluate(
+        Path(arguments.events),
+        Path(arguments.truth),
+        plan,
+        policy,
+        arguments.timeline,
+        as_json=arguments.json,
+    )
+
+
+def _walk(arguments: Arguments) -> int:
+    from plekvrij.walk_command import run_walk_command
+
+    return run_walk_command(arguments)
+
+
+_HA = ("ha-discovery", "ha-prefix")
+_PAGES = ("host", "port")
+_DEMO = (
+    "plan",
+    "policy",
+    "data",
+    "broker",
+    "influx",
+    *_HA,
+    *_PAGES,
+    "speed",
+    "seed",
+    "start",
+    "for",
+    "channels",
+)
+_SITE = ("plan", "policy", "data", "broker", "credential", "influx")
+
+COMMANDS: dict[str, CommandSpec] = {
+    spec.name: spec
+    for spec in (
+        CommandSpec(
+            "demo",
+            "Run a whole simulated town hall on this machine and print its addresses.",
+            _demo,
+            _DEMO,
+            defaults=(("speed", 60.0),),
+        ),
+        CommandSpec(
+            "serve",
+            "Run one site: broker (unless --broker), ingest and pages.",
+            _serve,
+            (*_SITE, *_HA, *_PAGES, "staff-password", "channels"),
+        ),
+        CommandSpec("gateway", "Run one edge gateway.", _gateway, (*_CHILD, "config")),
+        CommandSpec(
+            "ingest",
+            "Run ingest: store, engine, rollups, InfluxDB.",
+            _ingest,
+            (*_CHILD, "data", "influx", *_HA),
+        ),
+        CommandSpec(
+            "dashboard",
+            "Serve the pages and the API.",
+            _dashboard,
+            (*_CHILD, "data", *_PAGES, "staff-password"),
+        ),
+        *channel_commands.COMMANDS,
+        CommandSpec(
+            "building",
+            "Play the simulated building of a demo.",
+            _building,
+            (*_CHILD, "seed", "run-dir", "recording"),
+            hidden=True,
+        ),
+        CommandSpec(
+            "replay",
+            "Send a recording of real sensors through the whole way and compare with the truth, or print the digest of"
+            " the decisions that a recording of events gives.",
+            _replay,
+            ("speed", "data", *_PAGES, "for", "plan", "policy", "json"),
+            positionals=(
+                ("dataset", "", "which recording: uci864, or decisions"),
+                ("file", "", "its CSV file; decisions: events as JSON lines, in order of receiving"),
+            ),
+            defaults=(("speed", 1200.0), ("port", 8051)),
+        ),
+        CommandSpec(
+            "walk",
+            "Walk test of one floor in a terminal: name each place, wait for its signal, write the sheet.",
+            _walk,
+            ("plan", "broker", "credential", "data", "language"),
+            positionals=(("floor", "", "floor of the plan, for instance f3"),),
+        ),
+        CommandSpec(
+            "check",
+            "Check a floor plan and a policy, or a gateway's settings; print every mistake with file and line.",
+            _check,
+            ("channels",),
+            positionals=(
+                ("plan_file", "", "floor plan, YAML, or gateway settings, TOML"),
+                ("policy_file", "?", "policy, YAML"),
+            ),
+        ),
+        CommandSpec(
+            "policy",
+            "Name every setting that differs between two policies, or say a policy in plain sentences.",
+            policy_command.run,
+            ("lang", "json"),
+            positionals=(
+                ("action", "", "diff (exit code 0: the same, 1: different, 2: no policy) or text"),
+                ("file", "", "policy, YAML; for diff the one before"),
+                ("other", "?", "diff: the one after"),
+            ),
+        ),
+        CommandSpec(
+            "devices",
+            "List devices that are heard but have no place, or write one into the floor plan.",
+            _devices,
+            ("data", "json", "plan", "place", "sensor", "channel", "gateway"),
+            positionals=(("action", "", "unclaimed or claim"), ("device", "?", "claim: id of the device")),
+        ),
+        CommandSpec(
+            "gateway-config",
+            "Send settings to a gateway, which tries them and rolls back when it cannot greet with them.",
+            _gateway_config,
+            ("plan", "policy", "gateway", "config", "key", "config-version", "broker", "credential"),
+            positionals=(("action", "", "push"),),
+        ),
+        CommandSpec(
+            "ports",
+            "Put a list of switch ports and their places, a CSV file, into a floor plan.",
+            _ports,
+            ("plan", "out"),
+            positionals=(
+                ("action", "", "what to do: import"),
+                (
+                    "file",
+                    "",
+                    "CSV file with the columns switch, port, place (or switch, poort, plek) and gateway",
+                ),
+            ),
+        ),
+        CommandSpec(
+            "simulate",
+            "Write days of the simulated building as sensor events, with the truth.",
+            _simulate,
+            ("plan", "seed", "days", "worn", "scenario", "out"),
+        ),
+        CommandSpec(
+            "evaluate",
+            "Compare what the occupancy models make of recorded sensor events with the truth.",
+            _evaluate,
+            ("plan", "policy", "timeline", "json"),
+            positionals=(
+                ("events", "", "sensor events as JSON lines, in order of receiving"),
+                ("truth", "", "truth as JSON lines {place, at, state: occupied, held or free}"),
+            ),
+        ),
+        CommandSpec(
+            "decode",
+            "Run the decoders against payload vectors.",
+            _decode,
+            ("vectors", "format"),
+        ),
+    )
+}

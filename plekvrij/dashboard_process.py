@@ -1,0 +1,110 @@
+"""Serves the pages: one uvicorn on the running loop, fed by one MQTT link."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvicorn
+
+from plekvrij import sqlite_driver
+from plekvrij.wiring import Site
+from workplace.errors import SettingInvalid
+from workplace.ports import Clock, OpenLink
+from workplace.topics import Topics
+
+#: Open event streams end with the server; uvicorn would wait for them for ever.
+STREAM_GRACE_S = 2
+
+
+class _Server(uvicorn.Server):
+    """uvicorn whose signals are handled by `plekvrij.lifecycle`."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+async def serve(
+    site: Site,
+    *,
+    database: Path,
+    open_link: OpenLink,
+    clock: Clock,
+    host: str,
+    port: int,
+    version: str,
+    staff_password: str | None = None,
+    ready: Callable[[], None],
+) -> None:
+    """Serve until cancelled.
+
+    Raises:
+        SettingInvalid: the port is taken.
+    """
+    from dashboard.app import create_app
+    from dashboard.live_site import LiveSite
+    from dashboard.requests import RequestClient
+    from dashboard.settings import LOOPBACK_HOSTS, DashboardSettings
+    from dashboard.walk.session import Walks
+    from dashboard.walk.store import WalkFolder
+    from ingest.stores.history import SqliteHistory
+
+    topics = Topics(site.plan.site)
+    live = LiveSite(site.plan, clock)
+    history = SqliteHistory(sqlite_driver.connect, database)
+    name = f"dashboard-{secrets.token_hex(4)}"
+    async with open_link(name) as link:
+        requests = RequestClient(link, topics, name)
+        app = create_app(
+            site.plan,
+            live=live,
+            history=history,
+            send_request=requests.send,
+            clock=clock,
+            version=version,
+            walks=Walks(site.plan, clock, WalkFolder(database.parent / "walks"), open_link),
+            settings=DashboardSettings(allowed_hosts=(*LOOPBACK_HOSTS, host), staff_password=staff_password),
+        )
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=STREAM_GRACE_S,
+        )
+        server = _Server(config)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(live.follow(link, topics), name="live")
+            group.create_task(requests.listen(), name="replies")
+            group.create_task(_serve(server, app.state.close_streams, host, port), name="http")
+            while not server.started:
+                await asyncio.sleep(0.02)
+            ready()
+
+
+async def _serve(server: _Server, close_streams: Callable[[], None], host: str, port: int) -> None:
+    """Serve until cancelled, then end the streams and let uvicorn run its lifespan to the end."""
+    serving = asyncio.create_task(_port_or_error(server, host, port), name="uvicorn")
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        close_streams()
+        server.should_exit = True
+        await serving
+        raise
+
+
+async def _port_or_error(server: _Server, host: str, port: int) -> None:
+    try:
+        await server.serve()
+    except SystemExit:
+        raise SettingInvalid(
+            f"cannot listen on {host}:{port}; is the port taken? Give another with --port"
+        ) from None

@@ -1,0 +1,64 @@
+"""Reference pages made from the tables that the program itself uses: `python -m plekvrij.reference FOLDER`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from plekvrij.cli import COMMANDS
+from plekvrij.options import EXIT_CODES, OPTIONS
+from workplace.channel_file import ChannelsFile
+from workplace.channels import Telling
+from workplace.documents import schema_of
+from workplace.plan_file import PlanFile
+from workplace.policy_file import PolicyFile
+
+
+def pages() -> dict[str, str]:
+    """Return file name -> text of every generated page."""
+    return {
+        "settings.md": _settings(),
+        "floor_plan.schema.json": _schema(PlanFile, "Plekvrij floor plan"),
+        "policy.schema.json": _schema(PolicyFile, "Plekvrij policy"),
+        "channels.schema.json": _schema(ChannelsFile, "Plekvrij channels"),
+        "webhook.schema.json": _schema(Telling, "Plekvrij webhook"),
+    }
+
+
+def _settings() -> str:
+    lines = [
+        "# Commands and settings",
+        "",
+        "Made by `python -m plekvrij.reference docs/reference`; a test keeps it current.",
+        "The command line goes before the environment, the environment before the default.",
+        "",
+        "| command | what it does | settings |",
+        "|--|--|--|",
+    ]
+    for command in COMMANDS.values():
+        if not command.hidden:
+            names = [f"`{name.upper()}`" for name, _, _ in command.positionals]
+            names += [f"`--{name}`" for name in command.options]
+            lines.append(f"| `{command.name}` | {command.help} | {' '.join(names)} |")
+    lines += ["", "| setting | environment | meaning |", "|--|--|--|"]
+    lines += [f"| `{o.flag}` | `{o.variable}` | {o.help} |" for o in OPTIONS.values()]
+    lines += ["", f"E{EXIT_CODES[1:]}", ""]
+    return "\n".join(lines)
+
+
+def _schema(shape: type, title: str) -> str:
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title} | schema_of(shape)
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    """Write the pages into the folder given as first argument."""
+    folder = Path(sys.argv[1])
+    for name, text in pages().items():
+        (folder / name).write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

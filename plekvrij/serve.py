@@ -1,0 +1,36 @@
+"""`plekvrij serve`: one site on one machine; gateways run elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from plekvrij import clocks
+from plekvrij.demo import print_addresses, tell
+from plekvrij.site_processes import SiteProcesses, SiteProcessSettings
+from plekvrij.wiring import Site
+
+
+async def run_serve(
+    site: Site,
+    *,
+    data: Path,
+    broker: str | None,
+    credential: Path | None,
+    influx: str | None,
+    ha_prefix: str | None,
+    staff_password: Path | None,
+    channels: Path | None,
+    host: str,
+    port: int,
+) -> None:
+    """Run broker (unless one is given), ingest and pages until cancelled; print the addresses."""
+    settings = SiteProcessSettings(
+        site=site, folder=data, clock=clocks.wall_clock(), host=host, port=port, broker=broker,
+        credential=credential, influx=influx, building=False, gateways=False, ha_prefix=ha_prefix,
+        staff_password=staff_password, channels=channels,
+    )  # fmt: skip
+    async with SiteProcesses(settings, tell) as processes:
+        print_addresses(site, host, port)
+        tell(f"gateways connect to {processes.broker_url}")
+        await asyncio.Event().wait()

@@ -1,0 +1,254 @@
+"""The processes of one site on one machine, as a demo, a replay and the tests start them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from plekvrij import demo_radios, wiring
+from plekvrij.clocks import SiteClock
+from plekvrij.credentials import Credential, write_private
+from plekvrij.demo_switches import DemoSwitch, gateway_tables, switches_of, write_switches
+from plekvrij.embedded_broker import EmbeddedBroker
+from plekvrij.notifier_process import read_channels, read_secrets
+from plekvrij.preflight import check_broker
+from plekvrij.process_tree import Child
+from simulators.ble_air import BleAir
+from workplace.device_ids import PREFIXES
+from workplace.errors import SettingInvalid
+from workplace.floor_plan import FloorPlan, Gateway
+from workplace.sensor_kits import KITS
+from workplace.topics import VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class SiteProcessSettings:
+    """What a site on one machine needs.
+
+    Attributes:
+        folder: everything that is written goes below it.
+        broker: address of an outside broker, None for the embedded one.
+        credential: JSON file with user and password for an outside broker.
+        recording: a recording to play in place of the simulated people, None for people.
+        ha_prefix: discovery prefix of Home Assistant, None to publish nothing for it.
+        staff_password: file with the password of the staff pages, None to keep them on this machine.
+        channels: file of whom to tell outside the screens, None for nobody.
+        building: False starts no simulated devices at all.
+    """
+
+    site: wiring.Site
+    folder: Path
+    clock: SiteClock
+    host: str = "127.0.0.1"
+    port: int = 8050
+    seed: int = 1
+    broker: str | None = None
+    credential: Path | None = None
+    influx: str | None = None
+    recording: Path | None = None
+    building: bool = True
+    gateways: bool = True
+    ha_prefix: str | None = None
+    staff_password: Path | None = None
+    channels: Path | None = None
+
+
+class SiteProcesses:
+    """`async with SiteProcesses(settings, tell) as processes:`; all children end with the context."""
+
+    def __init__(self, settings: SiteProcessSettings, tell: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._exit = contextlib.AsyncExitStack()
+        self._folders = self._exit.enter_context(contextlib.ExitStack())
+        self._credentials: dict[str, Path] = {}
+        self._switches: list[DemoSwitch] = []
+        self._airs: list[BleAir] = []
+        self.broker: EmbeddedBroker | None = None
+        self.broker_url = settings.broker or ""
+        self.children: dict[str, Child] = {}
+
+    @property
+    def database(self) -> Path:
+        return self._settings.folder / "site.db"
+
+    async def __aenter__(self) -> SiteProcesses:
+        try:
+            await self._start()
+        except BaseException:
+            await self._exit.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self._exit.aclose()
+
+    async def _start(self) -> None:
+        settings = self._settings
+        _check_port(settings.host, settings.port)
+        if settings.channels is not None:  # what is wrong with it is said here, not in the log of a child
+            for channel in read_channels(settings.channels, settings.site.plan):
+                read_secrets(channel)
+        settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if settings.building and settings.recording is None:
+            settings = self._settings = self._prepare_devices(settings)
+        if settings.broker is None:
+            self.broker = EmbeddedBroker(settings.folder / "broker", settings.site.plan, settings.ha_prefix)
+            await self._exit.enter_async_context(self.broker)
+            self.broker_url = self.broker.url
+            self._credentials = _write_credentials(settings.folder / "credentials", self.broker.credentials)
+        await self._preflight()
+        self._tell(f"broker ready at {self.broker_url}")
+        # ingest first: a broker drops what it gets before the first subscriber has its session
+        influx = {"PLEKVRIJ_INFLUX": settings.influx} if settings.influx else {}
+        await self._add("ingest", self._ingest_arguments(), influx)
+        async with asyncio.TaskGroup() as starting:
+            starting.create_task(self._add("dashboard", self._dashboard_arguments()), name="start dashboard")
+            if settings.channels is not None:
+                starting.create_task(self._add("notifier", self._notifier_arguments()), name="start notifier")
+            if settings.building:
+                starting.create_task(self._add("building", self._building_arguments()), name="start building")
+            for gateway in settings.site.plan.gateways if settings.gateways else ():
+                arguments = self._gateway_arguments(gateway)
+                radio = demo_radios.environment(self._airs, gateway.id)
+                starting.create_task(self._add(gateway.id, arguments, radio), name=f"start {gateway.id}")
+
+    def _prepare_devices(self, settings: SiteProcessSettings) -> SiteProcessSettings:
+        """Agree with the simulated devices on addresses and secrets; return the settings with what can be played."""
+        if not demo_radios.is_available():
+            self._tell("no Bluetooth sensors: they need dbus-daemon (Debian: apt install dbus)")
+            plan, file = demo_radios.without_radios(settings.site.plan_file, settings.folder)
+            settings = replace(settings, site=replace(settings.site, plan=plan, plan_file=file))
+        self._switches = switches_of(settings.site.plan)
+        write_switches(settings.folder, self._switches)
+        self._airs = demo_radios.airs_of(settings.site.plan, self._folders)
+        demo_radios.write_airs(settings.folder, self._airs)
+        return settings
+
+    async def _preflight(self) -> None:
+        credential = self._credentials.get("preflight", self._settings.credential)
+        broker = wiring.broker_of(self.broker_url, credential)
+        base = f"plekvrij/{VERSION}/{self._settings.site.plan.site}"
+        await check_broker(wiring.link_opener(broker), self.broker_url, base)
+
+    async def _add(self, name: str, arguments: list[str], secrets: dict[str, str] | None = None) -> None:
+        child = Child(name, arguments, self._settings.folder / "logs" / f"{name}.log", secrets)
+        self.children[name] = child
+        self._exit.push_async_callback(child.stop)
+        await child.start()
+        child.keep_running(self._tell)
+
+    def _common(self, user: str) -> list[str]:
+        settings = self._settings
+        found = [
+            "--plan", str(settings.site.plan_file), "--broker", self.broker_url,
+            "--clock", settings.clock.to_text(), "--with-parent",
+        ]  # fmt: skip
+        if settings.site.policy_file is not None:
+            found += ["--policy", str(settings.site.policy_file)]
+        credential = self._credentials.get(user, settings.credential)
+        if credential is not None:
+            found += ["--credential", str(credential)]
+        if "devices" in self._credentials:
+            found += ["--device-credential", str(self._credentials["devices"])]
+        return found
+
+    def _ingest_arguments(self) -> list[str]:
+        prefix = self._settings.ha_prefix
+        extra = [] if prefix is None else ["--ha-discovery", "--ha-prefix", prefix]
+        return ["ingest", *self._common("ingest"), "--data", str(self._settings.folder), *extra]
+
+    def _dashboard_arguments(self) -> list[str]:
+        settings = self._settings
+        file = settings.staff_password
+        extra = [] if file is None else ["--staff-password", str(file)]
+        return [
+            "dashboard", *self._common("dashboard"), "--data", str(settings.folder),
+            "--host", settings.host, "--port", str(settings.port), *extra,
+        ]  # fmt: skip
+
+    def _notifier_arguments(self) -> list[str]:
+        folder, channels = str(self._settings.folder), str(self._settings.channels)
+        return ["notifier", *self._common("notifier"), "--data", folder, "--channels", channels]
+
+    def _building_arguments(self) -> list[str]:
+        settings = self._settings
+        extra = ["--recording", str(settings.recording)] if settings.recording else []
+        return [
+            "building", *self._common("devices"), "--seed", str(settings.seed),
+            "--run-dir", str(settings.folder), *extra,
+        ]  # fmt: skip
+
+    def _gateway_arguments(self, gateway: Gateway) -> list[str]:
+        config = self._settings.folder / "gateways" / f"{gateway.id}.toml"
+        config.parent.mkdir(exist_ok=True)
+        radio = demo_radios.radio_table(self._settings.folder, self._airs, gateway.id)
+        text = gateway_config(self._settings, gateway, self._switches)
+        config.write_text("\n".join([text, *radio, ""]), "utf-8")
+        return ["gateway", *self._common(gateway.id), "--config", str(config)]
+
+
+def gateway_config(
+    settings: SiteProcessSettings, gateway: Gateway, switches: list[DemoSwitch] | None = None
+) -> str:
+    """Return the TOML of a gateway: wired nodes of the plan on pseudo-terminals, and its MQTT families."""
+    plan = settings.site.plan
+    nodes = sorted(
+        device for device, home in plan.devices.items() if home == gateway.id and device.startswith("dsp1-")
+    )
+    lines = [
+        f'site = "{plan.site}"',
+        f'gateway = "{gateway.id}"',
+        f'floor = "{gateway.floor}"',
+        f"outbox = {json.dumps(str(settings.folder / 'gateways' / f'{gateway.id}.db'))}",
+    ]
+    speed = settings.clock.speed
+    top, tables = gateway_tables(settings.folder, switches or [], gateway.id, speed)
+    lines += top
+    for format_name, base in gateway.mqtt.items():
+        lines += ["", "[[mqtt]]", f'format = "{format_name}"', f'base = "{base}"']
+        models = _models(plan, gateway, format_name)
+        if models:
+            named = ", ".join(f'"{name}" = "{model}"' for name, model in models.items())
+            lines.append(f"models = {{ {named} }}")
+    for node in nodes:
+        lines += ["", "[[serial]]", f"port = {json.dumps(str(settings.folder / 'tty' / node))}"]
+    return "\n".join([*lines, *tables]) + "\n"
+
+
+def _models(plan: FloorPlan, gateway: Gateway, format_name: str) -> dict[str, str]:
+    """Return hardware name -> model of the devices whose messages do not say what sent them."""
+    prefix = PREFIXES[format_name] + "-"
+    found: dict[str, str] = {}
+    for place in plan.places_of_gateway(gateway.id):
+        for sensor in place.sensors:
+            model = KITS[sensor.kit].model
+            if model is not None and sensor.gateway == gateway.id and sensor.device.startswith(prefix):
+                found[sensor.device.removeprefix(prefix)] = model
+    return found
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise SettingInvalid(
+                f"cannot listen on {host}:{port}: {error}. Give another with --port"
+            ) from error
+
+
+def _write_credentials(folder: Path, credentials: dict[str, Credential]) -> dict[str, Path]:
+    paths: dict[str, Path] = {}
+    for user, credential in credentials.items():
+        paths[user] = folder / f"{user}.json"
+        write_private(
+            paths[user], json.dumps({"user": credential.user, "password": credential.password}).encode()
+        )
+    return paths

@@ -1,0 +1,266 @@
+"""When a backlog is drained, a gateway is lost, a change is a row, and a server is asked again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.place_runtime import LONGEST_REPLAY_S, CatchUp, Changes, GatewayWatch, PlaceRuntime
+from ingest.stores.forwarder import POLL_S, Forwarder, OutboxRow
+from ingest.stores.sink import SinkRefused, SinkUnavailable
+from ingest.transitions import TransitionLog
+from workplace import policy
+from workplace.events import GatewayStatus, PlaceState
+from workplace.floor_plan import FloorPlan
+from workplace.holds.engine import SiteEngine
+
+NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
+ONLINE = GatewayStatus(site="klein", gateway="gw-1", status="online", at=NINE)
+STATE = PlaceState(
+    site="klein",
+    floor="f1",
+    zone="1-werken",
+    place="1-W1",
+    phase="in_use",
+    occupancy="occupied",
+    since=NINE,
+    hold_id="h1",
+    hold_since=NINE - timedelta(minutes=3),
+    mode="shadow",
+    as_of=NINE + timedelta(minutes=1),
+    expires_at=NINE + timedelta(minutes=16),
+)
+
+
+# The backlog
+
+
+def test_catching_up_ends_after_a_second_of_quiet() -> None:
+    catch_up = CatchUp()
+    assert not catch_up.ended(100.0), "before the subscription stands nothing is known"
+    catch_up.subscribed(100.0)
+    catch_up.busy(100.8)
+    assert not catch_up.ended(101.7)
+    assert catch_up.ended(101.8)
+    assert catch_up.is_live
+    assert not catch_up.ended(102.0), "it ends once"
+
+
+def test_a_backlog_that_never_ends_is_cut_off_after_half_a_minute() -> None:
+    catch_up = CatchUp()
+    catch_up.subscribed(0.0)
+    for tenths in range(299):
+        catch_up.busy(tenths / 10)
+        assert not catch_up.ended(tenths / 10)
+    assert catch_up.ended(30.0)
+
+
+def test_after_a_lost_connection_there_is_a_backlog_again() -> None:
+    catch_up = CatchUp()
+    catch_up.subscribed(0.0)
+    assert catch_up.ended(1.0)
+    catch_up.subscribed(500.0)
+    assert not catch_up.is_live
+    assert catch_up.ended(501.0)
+
+
+# Gateways
+
+
+def test_silence_of_three_health_messages_is_told_once() -> None:
+    watch = GatewayWatch(["gw-1", "gw-2"], 45.0)
+    assert watch.newly_silent(1000.0) == [], "nobody listened yet"
+    watch.begin(1000.0)
+    watch.heard("gw-2", 1040.0)
+    assert watch.newly_silent(1044.9) == []
+    assert watch.newly_silent(1045.0) == ["gw-1"]
+    assert watch.newly_silent(1050.0) == []
+    assert watch.offline == {"gw-1"}
+    assert watch.heard("gw-1", 1051.0) is True
+    assert watch.heard("gw-1", 1052.0) is False
+    assert watch.offline == set()
+
+
+def test_a_gateway_that_said_goodbye_is_not_silent() -> None:
+    watch = GatewayWatch(["gw-1"], 45.0)
+    watch.begin(0.0)
+    watch.said(msgspec.structs.replace(ONLINE, status="offline", at=None), 1.0)
+    assert watch.newly_silent(99.0) == []
+    watch.said(ONLINE, 100.0)
+    assert watch.newly_silent(145.0) == ["gw-1"]
+
+
+# The time of the core
+
+
+@dataclass
+class StillClock:
+    at: datetime = NINE
+    speed: float = 1.0
+
+    def now(self) -> datetime:
+        return self.at
+
+    def boot_ms(self) -> float:
+        return 0.0
+
+    def real_seconds(self, site_seconds: float) -> float:
+        return site_seconds / self.speed
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock()
+
+
+@pytest.fixture
+def runtime(small_plan: FloorPlan, clock: StillClock) -> PlaceRuntime:
+    rules = policy.default(small_plan.site)
+    made = PlaceRuntime(lambda: SiteEngine(small_plan, rules), clock, small_plan.site)
+    made.boot({}, None, Changes())
+    return made
+
+
+def test_a_gateway_whose_clock_runs_ahead_does_not_drag_the_site_along(
+    runtime: PlaceRuntime, clock: StillClock
+) -> None:
+    runtime.apply(msgspec.structs.replace(ONLINE, at=NINE + timedelta(hours=5)), Changes())
+    assert runtime.now == NINE
+    clock.at = NINE + timedelta(minutes=1)
+    runtime.apply(msgspec.structs.replace(ONLINE, at=NINE - timedelta(hours=5)), Changes())
+    assert runtime.now == NINE, "and one that runs behind does not turn time back"
+
+
+def test_a_will_without_a_time_counts_from_its_arrival(runtime: PlaceRuntime, clock: StillClock) -> None:
+    clock.at = NINE + timedelta(minutes=2)
+    runtime.apply(msgspec.structs.replace(ONLINE, status="offline", at=None), Changes())
+    assert runtime.now == clock.at
+
+
+def test_a_gateway_whose_clock_runs_behind_comes_back_after_its_will(
+    runtime: PlaceRuntime, clock: StillClock, small_plan: FloorPlan
+) -> None:
+    dock = small_plan.place["1-W1"]
+
+    def faults() -> set[str]:
+        return set(runtime.engine.place_state(dock.id).reasons) & {"gateway_down"}
+
+    runtime.apply(ONLINE, Changes())
+    clock.at = NINE + timedelta(minutes=2)
+    runtime.apply(msgspec.structs.replace(ONLINE, status="offline", at=None), Changes())
+    assert faults()
+    clock.at = NINE + timedelta(minutes=2, seconds=5)
+    runtime.apply(msgspec.structs.replace(ONLINE, at=clock.at - timedelta(seconds=30)), Changes())
+    assert not faults()
+    clock.at = NINE + timedelta(minutes=3)
+    runtime.gateway_is("gw-1", "offline", Changes())
+    assert faults()
+    runtime.apply(msgspec.structs.replace(ONLINE, at=clock.at - timedelta(seconds=25)), Changes())
+    assert not faults()
+
+
+@pytest.mark.parametrize(
+    ("stopped_s", "resumes_at_s"),
+    [
+        pytest.param(60.0, 0.0, id="a short stop is lived through"),
+        pytest.param(LONGEST_REPLAY_S + 1, LONGEST_REPLAY_S + 1, id="a long one is skipped"),
+    ],
+)
+def test_where_a_restart_begins(
+    runtime: PlaceRuntime, clock: StillClock, stopped_s: float, resumes_at_s: float
+) -> None:
+    records = runtime.engine.take_changes()
+    clock.at = NINE + timedelta(seconds=stopped_s)
+    runtime.boot(records, NINE, Changes())
+    assert runtime.now == NINE + timedelta(seconds=resumes_at_s)
+
+
+# Rows of history
+
+
+def changed(**fields: Any) -> PlaceState:
+    return msgspec.structs.replace(STATE, **fields)
+
+
+def test_only_a_changed_phase_occupancy_or_hold_makes_a_row() -> None:
+    log = TransitionLog(())
+    later = STATE.as_of + timedelta(minutes=1)
+    (first,) = log.follow([STATE, changed(as_of=later, notice="soft_note", reasons=("motion",))])
+    assert (first.row.at, first.row.decided_at) == (NINE, STATE.as_of)
+    assert (first.before, first.hold_since, first.ended_hold) == (None, STATE.hold_since, None)
+    (second,) = log.follow([changed(phase="free", occupancy="free", hold_id=None, since=later, as_of=later)])
+    assert (second.before, second.ended_hold, second.hold_since) == (first.row, "h1", None)
+    assert TransitionLog([second.row]).follow([changed(phase="free", occupancy="free", hold_id=None)]) == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-600, 600), st.sampled_from(["in_use", "free", "unknown"]), st.integers(0, 3)),
+        max_size=30,
+    )
+)
+def test_times_of_one_place_always_increase(steps: list[tuple[int, str, int]]) -> None:
+    occupancy = {"in_use": "occupied", "free": "free", "unknown": "unknown"}
+    states = [
+        changed(
+            phase=phase,
+            occupancy=occupancy[phase],
+            hold_id=f"h{hold}" if hold else None,
+            since=NINE + timedelta(seconds=offset),
+            as_of=NINE + timedelta(seconds=max(offset, n)),
+        )
+        for n, (offset, phase, hold) in enumerate(steps)
+    ]
+    times = [change.row.at for change in TransitionLog(()).follow(states)]
+    assert times == sorted(set(times))
+
+
+# Asking again
+
+
+class Sink:
+    def __init__(self, *answers: Exception | None) -> None:
+        self.answers = list(answers)
+
+    def prepare(self) -> str:
+        return "1.8"
+
+    def write(self, retention: str, lines: bytes) -> None:
+        answer = self.answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    def close(self) -> None:
+        pass
+
+
+def forwarder(*answers: Exception | None) -> Forwarder:
+    def rows(after: int, _limit: int) -> list[OutboxRow]:
+        return [] if after else [(1, "raw", b"m f=1i 1")]
+
+    return Forwarder(rows, Sink(*answers), lambda _progress: None)
+
+
+def test_waits_grow_are_capped_and_start_again_after_a_success() -> None:
+    made = forwarder(*[SinkUnavailable("away")] * 12, None)
+    waits = [made.step() for _ in range(12)]
+    assert waits[0] <= 0.4
+    assert 15.0 <= waits[-1] <= 30.0
+    assert made.step() == POLL_S
+    assert made.status.state == "ok"
+
+
+def test_a_server_that_names_a_time_is_obeyed() -> None:
+    assert forwarder(SinkUnavailable("busy", 7.0)).step() == 7.0
+
+
+def test_a_refusal_is_asked_again_slowly_and_shown() -> None:
+    made = forwarder(SinkRefused("401"))
+    assert made.step() >= 30.0
+    assert made.status.state == "refused"

@@ -1,0 +1,1 @@
+"""The shared words and the pure decisions: no I/O, no clock, no randomness, no logging."""
