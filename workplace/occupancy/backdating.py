@@ -12,7 +12,7 @@ from workplace.occupancy.generator import before_silence
 from workplace.occupancy.ground import Ground
 from workplace.occupancy.rates import PRESENT
 from workplace.occupancy.sensor_now import Event
-from workplace.occupancy.vectors import STATES, Vector, normal, times_column
+from workplace.occupancy.vectors import STATES, Vector, led_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def left_at(ground: Ground, lines: Iterable[Line], until: int) -> int | None:
             before = steps.rest(ground, line.cores[number - 1], event.at)
             columns = steps.matrix_of(ground, before, event)
             if columns is not None:
-                b = normal(times_column(columns, b))
+                b = led_back(columns, b)
                 if _there(before.belief, b) >= steps.THERE:
                     return core.at
     return None

@@ -7,15 +7,13 @@ would have got in order, and how often somebody looks in between changes nothing
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from workplace.occupancy import rates
 from workplace.occupancy.generator import (
     Level,
-    Motion,
-    Run,
     Setting,
     after_silence,
     first_word,
@@ -24,7 +22,7 @@ from workplace.occupancy.generator import (
     motion_event,
     silence,
 )
-from workplace.occupancy.ground import END, HIT, LEVEL, LEVEL_EXPIRES_MS, LINK, LOST, Ground
+from workplace.occupancy.ground import END, HIT, LEVEL, LEVEL_EXPIRES_MS, LINK, LOST, Ear, Ground
 from workplace.occupancy.sensor_now import (
     BLOCKED_AFTER,
     BLOCKED_NEAR_MS,
@@ -36,12 +34,12 @@ from workplace.occupancy.sensor_now import (
     hit_by,
     is_known,
     is_rearmed,
+    is_running,
     is_said_again,
     is_stuck,
     is_usable,
-    run_until,
 )
-from workplace.occupancy.vectors import Columns, Powers, Vector, normal, times
+from workplace.occupancy.vectors import Columns, Powers, Vector, led
 from workplace.occupancy.verdicts import OCCUPIED, UNKNOWN, occupied, verdict_of
 
 LONG_ABSENCE_MS: Final = int(rates.LONG_ABSENCE_S * 1000)
@@ -52,13 +50,17 @@ FIRST_WORD_MS = 60_000
 
 #: How far ahead is looked, s: the longest sleep, and what a busy place affords; both are one product.
 LONG_LOOK_S, SHORT_LOOK_S, OCCUPIED_LOOK_S = 4096, 256, 512
-#: In a long silence the verdict is asked after this long, twice, four times, ...: it may turn and turn again, s.
-FIRST_CHECK_S = 64
+#: Unknown is left in a dip that may be short: it is looked at as often as that.
+_SLEEPS_S: Final = ((LONG_LOOK_S, SHORT_LOOK_S), (LONG_LOOK_S, SHORT_LOOK_S), (SHORT_LOOK_S,), (64,))
+_FOREVER: Final = 1 << 62
 #: What a level says when it is first heard: by hidden state, as likelihoods (own estimate).
 _FIRST_UP: Final = (0.03, 1.0, 0.2, 1.0, 1.0, 0.05, 0.05)
 _FIRST_DOWN: Final = (1.0, 0.15, 1.0, 0.02, 0.02, 1.0, 1.0)
 _FIRST_THERE: Final = (0.03, 0.03, 1.0, 1.0, 1.0, 1.0, 1.0)
 _FIRST_GONE: Final = (1.0, 1.0, 0.1, 0.1, 0.1, 0.1, 0.1)
+
+#: A stretch of silence: from and to, unix s, and what it does.
+Part = tuple[int, int, Powers]
 
 
 class Core(msgspec.Struct, frozen=True, array_like=True):
@@ -86,123 +88,194 @@ def start(ground: Ground, at: int) -> Core:
     return Core(at, belief, UNKNOWN, at, tuple(SensorNow() for _ in ground.ears))
 
 
-def setting(ground: Ground, core: Core, at: int) -> Setting:
-    """Return what of the sensors bears on the belief from `at` on."""
+def _long_from(core: Core) -> int:
+    """Return from when on the newest sign of anybody is long ago, unix ms."""
+    return max([now.changed_at for now in core.sensors]) + LONG_ABSENCE_MS
+
+
+def stretches(ground: Ground, core: Core, until: int) -> Iterator[Part]:
+    """Yield the parts of the time from `core.at` to `until` (unix ms) in which the setting stays the same, with what
+    silence does in each; from and to in unix s, so that a stretch in two parts gives what it gives in one."""
+    until //= 1000
+    for from_s, to_s, powers in _Parts(ground, core):
+        if until <= to_s:
+            if until > from_s:
+                yield from_s, until, powers
+            return
+        yield from_s, to_s, powers
+
+
+class _Parts:
+    """The stretches of silence after a core, without end, worked out as far as somebody asked."""
+
+    __slots__ = ("_more", "known")
+
+    def __init__(self, ground: Ground, core: Core) -> None:
+        self.known: list[Part] = []
+        self._more = _stretches(ground, core)
+
+    def __getitem__(self, number: int) -> Part:
+        while number >= len(self.known):
+            self.known.append(next(self._more))
+        return self.known[number]
+
+
+def _stretches(ground: Ground, core: Core) -> Iterator[Part]:
+    """Yield the stretches after `core`, without end.
+
+    What of the sensors bears on the belief changes when one is not deaf any more, when a run of hits is believed to be
+    over, when a level is old, when the last sign is long ago, and with the bands of the day.
+    """
     link: int | None = None
-    listening: list[Motion] = []
-    levels: list[Level] = []
-    runs: list[Run] = []
+    hits: list[tuple[int, int, Ear]] = []
+    levels: list[tuple[int, Ear, bool]] = []
+    is_long_from = _long_from(core)
+    cuts = {is_long_from}
     for ear, now in zip(ground.ears, core.sensors, strict=True):
         if not now.is_trusted:
             continue
         if ear.code == HIT:
-            if at < deaf_until(ear, now) or not is_usable(ear, now):
-                continue
-            if at < run_until(ear, now):
-                runs.append(ear.run)
-            else:
-                listening.append(ear.motion)
-        elif now.value < 0:
-            continue
+            deaf = deaf_until(ear, now)
+            run = deaf + (ear.believed_ms if is_running(ear, now) else 0)
+            cuts.update((deaf, run))
+            if is_usable(ear, now):
+                hits.append((deaf, run, ear))
         elif ear.code == LINK:
-            link = max(link or 0, now.value)
+            if now.value >= 0:
+                link = max(link or 0, now.value)
         else:
-            levels.append(Level(ear.level, now.value > 0, at >= now.changed_at + LEVEL_EXPIRES_MS))
-    band = ground.bands(at)[0]
-    return Setting(
-        band,
-        ground.has_dock,
-        None if link is None else link > 0,
-        tuple(listening),
-        tuple(levels),
-        tuple(runs),
-        at >= _long_from(core),
-        ground.busy[band],
-    )
-
-
-def _long_from(core: Core) -> int:
-    """Return from when on the newest sign of anybody is long ago, unix ms."""
-    return max(now.changed_at for now in core.sensors) + LONG_ABSENCE_MS
-
-
-def stretches(ground: Ground, core: Core, until: int) -> Iterator[tuple[int, int, Powers]]:
-    """Yield the parts of the time from `core.at` to `until` in which the setting stays the same, with what silence
-    does in each; from and to in unix s, so that a stretch in two parts gives what it gives in one."""
-    ahead = ground.ahead
-    if ahead.core is not core or ahead.until < until:
-        ahead.until = max(until, core.at + _look_s(core.verdict) * 1000)
-        ahead.parts = tuple(_stretches(ground, core, ahead.until))
-        ahead.core = core
-    until //= 1000
-    for from_s, to_s, powers in ahead.parts:
-        if until <= from_s:
-            return
-        yield from_s, min(to_s, until), powers
-
-
-def _stretches(ground: Ground, core: Core, until: int) -> Iterator[tuple[int, int, Powers]]:
+            old_from = now.changed_at + LEVEL_EXPIRES_MS
+            cuts.add(old_from)
+            if now.value >= 0:
+                levels.append((old_from, ear, now.value > 0))
+    is_up = None if link is None else link > 0
     at = core.at
-    cuts = [until, _long_from(core)]
-    for ear, now in zip(ground.ears, core.sensors, strict=True):
-        if not now.is_trusted or ear.code == LINK:
-            continue
-        if ear.code == HIT:
-            cuts += (deaf_until(ear, now), run_until(ear, now))
-        else:
-            cuts.append(now.changed_at + LEVEL_EXPIRES_MS)
-    for cut in sorted(cut for cut in set(cuts) if at < cut <= until):
+    for cut in (*sorted([cut for cut in cuts if cut > at]), _FOREVER):
         while at < cut:
-            end = min(cut, ground.bands(at)[1])
+            band, band_end = ground.bands(at)
+            end = min(cut, band_end)
             if end // 1000 > at // 1000:
-                yield at // 1000, end // 1000, silence(setting(ground, core, at))
+                setting = Setting(
+                    band,
+                    ground.has_dock,
+                    is_up,
+                    tuple([ear.motion for _, run, ear in hits if at >= run]),
+                    tuple([Level(ear.level, is_on, at >= old_from) for old_from, ear, is_on in levels]),
+                    tuple([ear.run for deaf, run, ear in hits if deaf <= at < run]),
+                    at >= is_long_from,
+                    ground.busy[band],
+                )
+                yield at // 1000, end // 1000, silence(setting)
             at = end
+
+
+class Look(NamedTuple):
+    """A moment of a silence at which the verdict was looked at: `at_s` in unix s, in stretch number `part`.
+
+    `since`: of the verdict, unix ms. `is_wake`: until the look before, silence alone changed nothing.
+    """
+
+    at_s: int
+    part: int
+    belief: Vector
+    verdict: int
+    since: int
+    is_wake: bool
+
+
+class Ahead:
+    """The silence after one core: its stretches and looks, worked out as far as somebody asked. They depend on the core
+    alone, so however often and whenever somebody looks, the answers are the same to the last bit."""
+
+    __slots__ = ("_asked_s", "core", "looks", "parts")
+
+    def __init__(self, ground: Ground, core: Core) -> None:
+        self.core = core
+        self.parts = _Parts(ground, core)
+        self.looks = [Look(core.at // 1000, 0, core.belief, core.verdict, core.since, True)]
+        self._asked_s = core.at // 1000
+
+    def look_before(self, at_s: int) -> Look:
+        """Return the last look at or before `at_s`."""
+        looks = self.looks
+        while looks[-1].at_s <= at_s:
+            self._look_on()
+        number = len(looks) - 2
+        while looks[number].at_s > at_s:
+            number -= 1
+        return looks[number]
+
+    def belief_at(self, look: Look, at_s: int) -> Vector:
+        """Return the belief at `at_s`, `look` being the last look before it."""
+        if at_s <= look.at_s:
+            return look.belief
+        _, to_s, powers = self.parts[look.part]
+        if to_s <= look.at_s:
+            powers = self.parts[look.part + 1][2]
+        return after_silence(look.belief, powers, at_s - look.at_s)
+
+    def wake_after(self, at_s: int) -> int:
+        """Return a moment after `at_s`, unix s, until which silence alone changes no verdict: the very one at which it
+        does when that is near."""
+        self.look_before(at_s)
+        while not self.looks[-1].is_wake:
+            self._look_on()
+        return next(look.at_s for look in self.looks if look.is_wake and look.at_s > at_s)
+
+    def _look_on(self) -> None:
+        """Look once more: at the end of the stretch, when the verdict turns, or when it was time to ask again."""
+        last = self.looks[-1]
+        verdict, number = last.verdict, last.part
+        from_s, to_s, powers = self.parts[number]
+        if to_s <= last.at_s:
+            number += 1
+            from_s, to_s, powers = self.parts[number]
+        from_s, since, is_over = max(from_s, last.at_s), last.since, False
+        length_s = to_s - from_s
+        for sleep_s in _SLEEPS_S[verdict]:
+            length_s, is_over = min(length_s, sleep_s), is_over or (length_s >= sleep_s >= SHORT_LOOK_S)
+            belief = after_silence(last.belief, powers, length_s)
+            if verdict_of(verdict, belief) == verdict:
+                break
+            if length_s <= SHORT_LOOK_S:
+                length_s, is_over = _turning(verdict, last.belief, powers, length_s), True
+                belief = after_silence(last.belief, powers, length_s)
+                verdict, since = verdict_of(verdict, belief), (from_s + length_s) * 1000
+                break
+        at_s = from_s + length_s
+        is_over |= at_s - self._asked_s >= (OCCUPIED_LOOK_S if last.verdict == OCCUPIED else LONG_LOOK_S)
+        if is_over:
+            self._asked_s = at_s
+        self.looks.append(Look(at_s, number, belief, verdict, since, is_over))
+
+
+def _ahead(ground: Ground, core: Core) -> Ahead:
+    """Return the silence after `core`; of the newest core it is kept, for each of them is asked about again."""
+    kept: Ahead | None = ground.kept.ahead
+    if kept is not None and kept.core is core:
+        return kept
+    found = Ahead(ground, core)
+    if kept is None or kept.core.at <= core.at:
+        ground.kept.ahead = found
+    return found
 
 
 def rest(ground: Ground, core: Core, until: int) -> Core:
     """Return the place at `until` when nothing was heard since `core.at`."""
     if until <= core.at:
         return core
-    belief, verdict, since = core.belief, core.verdict, core.since
-    for from_s, to_s, powers in stretches(ground, core, until):
-        step_s, left_s = FIRST_CHECK_S, to_s - from_s
-        while left_s:
-            length_s = min(step_s, left_s)
-            ahead = after_silence(belief, powers, length_s)
-            while verdict_of(verdict, ahead) != verdict:
-                turn_s = _turning(verdict, belief, powers, length_s)
-                belief, length_s = after_silence(belief, powers, turn_s), length_s - turn_s
-                left_s -= turn_s
-                verdict, since = verdict_of(verdict, belief), (to_s - left_s) * 1000
-                ahead = after_silence(belief, powers, length_s)
-            belief, left_s = ahead, left_s - length_s
-            step_s = to_s - from_s - left_s  # twice as far each time
-    return Core(until, belief, verdict, since, core.sensors, core.docked_at, core.came_at, core.there_at)
+    ahead = _ahead(ground, core)
+    look = ahead.look_before(until // 1000)
+    belief = ahead.belief_at(look, until // 1000)
+    return Core(
+        until, belief, look.verdict, look.since, core.sensors, core.docked_at, core.came_at, core.there_at
+    )
 
 
-def turns_at(ground: Ground, core: Core) -> int:
-    """Return a moment, unix ms, until which silence alone changes no verdict: the very one at which it does when that
-    is near."""
-    belief, verdict = core.belief, core.verdict
-    sleeps = (SHORT_LOOK_S,) if verdict == OCCUPIED else (LONG_LOOK_S, SHORT_LOOK_S)
-    look_at = core.at + _look_s(verdict) * 1000
-    for from_s, to_s, powers in stretches(ground, core, look_at):
-        length_s = to_s - from_s
-        for sleep_s in sleeps:
-            if length_s >= sleep_s:
-                if verdict_of(verdict, after_silence(belief, powers, sleep_s)) == verdict:
-                    return (from_s + sleep_s) * 1000
-                length_s = sleep_s
-        ahead = after_silence(belief, powers, length_s)
-        if verdict_of(verdict, ahead) != verdict:
-            return (from_s + _turning(verdict, belief, powers, length_s)) * 1000
-        belief = ahead
-    return look_at
-
-
-def _look_s(verdict: int) -> int:
-    """Return how far ahead to look: nobody stays unseen for an hour without a doubt, so there is no need to ask."""
-    return OCCUPIED_LOOK_S if verdict == OCCUPIED else LONG_LOOK_S
+def turns_at(ground: Ground, core: Core, now: int) -> int:
+    """Return a moment after `now`, unix ms, until which silence alone changes no verdict: the very one at which it does
+    when that is near."""
+    return _ahead(ground, core).wake_after(now // 1000) * 1000
 
 
 def _turning(verdict: int, belief: Vector, powers: Powers, length_s: int) -> int:
@@ -225,7 +298,7 @@ def happen(ground: Ground, core: Core, event: Event) -> Core:
 def happen_to(ground: Ground, core: Core, event: Event) -> Core:
     """Return the place after `event`, `core` being how it was at that moment."""
     columns = matrix_of(ground, core, event)
-    belief = core.belief if columns is None else normal(times(core.belief, columns))
+    belief = core.belief if columns is None else led(core.belief, columns)
     number, before = event.sensor, core.sensors[event.sensor]
     now = after(ground.ears[number], before, event)
     docked_at = core.docked_at

@@ -16,10 +16,9 @@ from workplace.occupancy.vectors import (
     Powers,
     Vector,
     columns_of,
-    normal,
+    led,
+    led_back,
     powers_of,
-    times,
-    times_column,
 )
 
 Rows = list[list[float]]
@@ -183,14 +182,14 @@ def first_word(likely: Vector) -> Columns:
 def after_silence(a: Vector, powers: Powers, seconds: int) -> Vector:
     """Return the belief after a stretch without events; `powers` as `silence` returns them."""
     for columns in factors(powers, seconds):
-        a = normal(times(a, columns))
+        a = led(a, columns)
     return a
 
 
 def before_silence(b: Vector, powers: Powers, seconds: int) -> Vector:
     """Return the backward message at the start of a stretch, from the one at its end."""
     for columns in factors(powers, seconds):
-        b = normal(times_column(columns, b))
+        b = led_back(columns, b)
     return b
 
 

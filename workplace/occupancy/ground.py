@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from workplace.floor_plan import Place, Sensor
 from workplace.occupancy import rates
 from workplace.occupancy.generator import Habits, Motion, Run, run_ends
 from workplace.occupancy.rates import BAND_HOURS, DAY, DOCK_ACTIVE
-from workplace.occupancy.vectors import Powers
 
 #: What an event is: a hit, an edge of a link, a flip of a level, a sensor lost or back, a short drop of a link, and
 #: the end of hits that a timer tells: it says when the last one was.
@@ -67,23 +66,21 @@ class Ear:
 
 
 @dataclass(slots=True)
-class Ahead:
-    """The stretches of silence after `core`, up to unix ms `until`, as computed last: from and to in unix s."""
+class Kept:
+    """The silence after the newest event, as `core.Ahead` worked it out last."""
 
-    core: object = None
-    until: int = 0
-    parts: tuple[tuple[int, int, Powers], ...] = ()
+    ahead: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """One place: its sensors, has it a dock, and the bands of its day. `ahead` only saves computing it again."""
+    """One place: its sensors, has it a dock, and the bands of its day. `kept` only saves computing it again."""
 
     ears: tuple[Ear, ...]
     has_dock: bool
     bands: Bands
     busy: tuple[int, ...] = rates.DEFAULT_BUSY
-    ahead: Ahead = field(default_factory=Ahead, compare=False)
+    kept: Kept = field(default_factory=Kept, compare=False)
 
     @classmethod
     def of(cls, place: Place, habits: Habits, tz: ZoneInfo) -> Ground:

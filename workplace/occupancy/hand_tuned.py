@@ -6,9 +6,9 @@ model has to beat on accuracy and on false releases.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -96,7 +96,12 @@ class HandTuned:
 
     def belief(self, place: Place, state: HandTunedState, now: datetime) -> Belief:
         """Return the verdict at `now` with its reasons."""
-        return _View(self, place, state, now).belief()
+        return self.ruled(place, state, now)[0]
+
+    def ruled(self, place: Place, state: HandTunedState, now: datetime) -> tuple[Belief, bool]:
+        """Return the belief, and whether anything that notices people can be trusted."""
+        view = _View(self, place, state, now)
+        return view.belief(), bool(view.listeners)
 
     def signals(self, place: Place, state: HandTunedState, now: datetime) -> tuple[Signal, ...]:
         """Return the newest word of each sensor with its age, s."""
@@ -127,24 +132,26 @@ class _View:
         self.has_links = False
         self.listeners: list[tuple[Sensor, SensorMemory]] = []
         self.stale: list[datetime] = []
+        self.is_docked = self.is_up = False
+        self.presence_sign: datetime | None = None
         for sensor, memory in zip(place.sensors, state.sensors, strict=True):
-            self.has_links |= sensor.kind == "link"
+            is_link = sensor.kind == "link"
+            self.has_links |= is_link
             fault = fault_of(sensor, memory, now)
             if fault is not None:
                 self.reasons.append(fault)
                 continue
-            stale = stale_at(sensor, memory)
-            if stale is not None:
+            if sensor.beat_s is not None and (stale := stale_at(sensor, memory)) is not None:
                 self.stale.append(stale)
-            if sensor.kind == "link":
+            if is_link:
                 links.append(memory)
+                self.is_up |= memory.is_on
+                self.is_docked |= self._holds(memory)
             elif sensor.kind in PRESENCE_KINDS:
                 self.listeners.append((sensor, memory))
+                if memory.on_at is not None:
+                    self.presence_sign = _later(self.presence_sign, sign_of(sensor, memory, now))
         self.links = links
-        self.is_docked = any(self._holds(link) for link in links)
-        self.is_up = any(link.is_on for link in links)
-        signs = (sign_of(sensor, memory, now) for sensor, memory in self.listeners)
-        self.presence_sign = _newest(signs)
         self.window = self._window()
 
     def _window(self) -> timedelta:
@@ -177,16 +184,19 @@ class _View:
         )
 
     def _linked_since(self) -> datetime | None:
-        return min(
-            (link.on_at for link in self.links if link.on_at and (link.is_on or self._holds(link))),
-            default=None,
-        )
+        found: datetime | None = None
+        for link in self.links:
+            if link.on_at and (link.is_on or self._holds(link)) and (found is None or link.on_at < found):
+                found = link.on_at
+        return found
 
     def _last_sign(self) -> datetime | None:
         """Newest sign of a person: a presence sensor, or the plugging in of a link that stayed."""
-        return _newest(
-            (self.presence_sign, *(link.on_at for link in self.links if self._was_confirmed(link)))
-        )
+        found = self.presence_sign
+        for link in self.links:
+            if self._was_confirmed(link):
+                found = _later(found, link.on_at)
+        return found
 
     def _was_confirmed(self, link: SensorMemory) -> bool:
         end = self.now if link.is_on or link.off_at is None else link.off_at
@@ -194,10 +204,10 @@ class _View:
 
     def _quiet_from(self) -> datetime:
         """From here silence counts: the last sign, or the moment we began to listen."""
-        heard = [memory.listening_since or self.now for _, memory in self.listeners]
-        if self.last_sign is not None:
-            heard.append(self.last_sign)
-        return max(heard)
+        heard = self.last_sign
+        for _, memory in self.listeners:
+            heard = _later(heard, memory.listening_since or self.now)
+        return heard or self.now
 
     @property
     def present_since(self) -> datetime | None:
@@ -248,16 +258,20 @@ class _View:
         return self._said("unknown", self.quiet_from)
 
     def _occupied_since(self) -> datetime:
-        begins = [at for at in (self.present_since, self.linked_since) if at is not None]
-        return min(begins, default=self.now)
+        present, linked = self.present_since, self.linked_since
+        if present is None or linked is None:
+            return present or linked or self.now
+        return min(present, linked)
 
     def _left_at(self) -> datetime | None:
-        downs = (link.off_at for link in self.links if self._was_confirmed(link))
-        return _newest((self.last_sign, *downs))
+        found = self.last_sign
+        for link in self.links:
+            if self._was_confirmed(link):
+                found = _later(found, link.off_at)
+        return found
 
     def _said(self, verdict: Occupancy, since: datetime, *, unverified: bool = False) -> Belief:
         occupied, held, free = _CERTAINTY[verdict]
-        wakes = [at for at in self._changes() if at > self.now]
         return Belief(
             verdict=verdict,
             p_occupied=occupied,
@@ -267,13 +281,20 @@ class _View:
             last_sign_at=self.last_sign,
             present_since=self.present_since,
             linked_since=self.linked_since,
-            wake_at=min(wakes, default=None),
-            reasons=tuple(dict.fromkeys(self.reasons)),
+            wake_at=self._wake_at(),
+            reasons=tuple(dict.fromkeys(self.reasons)) if self.reasons else (),
             unverified=unverified,
         )
 
+    def _wake_at(self) -> datetime | None:
+        """Return the next moment at which time alone may change the verdict."""
+        now, found = self.now, None
+        for at in self._changes():
+            if at > now and (found is None or at < found):
+                found = at
+        return found
+
     def _changes(self) -> Iterator[datetime]:
-        """Every moment at which time alone may change the verdict."""
         yield from self.stale
         for link in self.links:
             if link.on_at is not None:
@@ -283,14 +304,18 @@ class _View:
         if self.listeners:
             yield self.quiet_from + self.window
         for sensor, memory in self.listeners:
-            last = sign_of(sensor, memory, datetime.max.replace(tzinfo=self.now.tzinfo))
-            if last is not None:
+            if (last := sign_of(sensor, memory, _END_OF_TIME)) is not None:
                 yield last
                 yield last + self.window
 
 
-def _newest(moments: Iterable[datetime | None]) -> datetime | None:
-    return max((at for at in moments if at is not None), default=None)
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    if one is None or (other is not None and other > one):
+        return other
+    return one
+
+
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 #: p_occupied, p_held, p_free: this model does not weigh, so it says one or nothing.

@@ -23,7 +23,7 @@ from workplace.occupancy.core import Core
 from workplace.occupancy.edges import Debounce, Effective, effective
 from workplace.occupancy.generator import Habits
 from workplace.occupancy.ground import BACK, END, LEVEL, LINK, LOST, TIMER_SLACK_MS, Ground
-from workplace.occupancy.hand_tuned import PRESENCE_KINDS, HandTuned, HandTunedState
+from workplace.occupancy.hand_tuned import HandTuned, HandTunedState
 from workplace.occupancy.interface import Belief, Evidence, Sensed
 from workplace.occupancy.sensor_memory import fault_of
 from workplace.occupancy.sensor_now import Event
@@ -57,7 +57,6 @@ class _Memo:
     line: Line | None = None
     asked: tuple[int, Sequence[Event], Effective] | None = None
     rewrites: int = 0
-    turn: tuple[Core, int] | None = None
     left_key: tuple[int, int, Core | None] | None = None
     left: datetime | None = None
 
@@ -105,8 +104,8 @@ class HiddenMarkov:
 
     def belief(self, place: Place, state: FilterState, now: datetime) -> Belief:
         """Return the belief at `now`."""
-        ruled = self.rule.belief(place, state.rule, now)
-        if ruled.verdict == "unknown" or ruled.unverified or not self._weighs(place, state, now):
+        ruled, listens = self.rule.ruled(place, state.rule, now)
+        if ruled.verdict == "unknown" or ruled.unverified or not listens:
             return ruled
         at, memo = _ms(now), self._memo(place)
         line, counting = self._line(memo, state, at)
@@ -117,9 +116,12 @@ class HiddenMarkov:
             since = present_since = min(_moment(core.came_at), since)
         elif core.verdict != UNKNOWN:
             since = last_sign = self._left(memo, state, line, core) or last_sign or since
-        wakes = [_moment(self._turn(memo, line.cores[-1], core)), ruled.wake_at]
-        if counting.settles_at is not None:
-            wakes.append(_moment(counting.settles_at))
+        wake = steps.turns_at(memo.ground, line.cores[-1], at)
+        if counting.settles_at is not None and at < counting.settles_at < wake:
+            wake = counting.settles_at
+        wake_at = _moment(wake)
+        if ruled.wake_at is not None and ruled.wake_at < wake_at:
+            wake_at = ruled.wake_at
         return Belief(
             verdict=_VERDICTS[core.verdict],
             p_occupied=occupied(core.belief),
@@ -129,7 +131,7 @@ class HiddenMarkov:
             last_sign_at=last_sign,
             present_since=present_since,
             linked_since=ruled.linked_since,
-            wake_at=min((wake for wake in wakes if wake is not None and wake > now), default=None),
+            wake_at=wake_at,
             reasons=(*ruled.reasons, "listening") if core.verdict == UNKNOWN else ruled.reasons,
         )
 
@@ -144,19 +146,6 @@ class HiddenMarkov:
             habits = self.habits.get(place.id, Habits())
             memo = self._memos[place.id] = _Memo(place, Ground.of(place, habits, self.tz))
         return memo
-
-    def _weighs(self, place: Place, state: FilterState, now: datetime) -> bool:
-        return any(
-            sensor.kind in PRESENCE_KINDS and fault_of(sensor, memory, now) is None
-            for sensor, memory in zip(place.sensors, state.rule.sensors, strict=True)
-        )
-
-    def _turn(self, memo: _Memo, last: Core, core: Core) -> int:
-        """Return until when silence changes no verdict, unix ms: what was found at the last event holds until then."""
-        if memo.turn is None or memo.turn[0] is not last:
-            memo.turn = (last, steps.turns_at(memo.ground, last))
-        at = memo.turn[1]
-        return at if at > core.at else steps.turns_at(memo.ground, core)
 
     def _left(self, memo: _Memo, state: FilterState, line: Line, core: Core) -> datetime | None:
         """Return when the last person left. Of a held place all is weighed that was learned since, for its clock, but
@@ -314,11 +303,12 @@ def _pruned(state: FilterState, now: int) -> FilterState:
 
 
 def _ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)
+    passed = at - _EPOCH
+    return passed.days * 86_400_000 + passed.seconds * 1000 + passed.microseconds // 1000
 
 
 def _moment(ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=ms)
+    return _EPOCH + ms * _MS
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH, _MS = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)

@@ -17,7 +17,7 @@ from workplace.occupancy.generator import factors
 from workplace.occupancy.ground import LINK, Ground
 from workplace.occupancy.rates import FREE as IS_FREE
 from workplace.occupancy.rates import HELD as IS_HELD
-from workplace.occupancy.vectors import STATES, Columns, Powers, Vector, normal, times, times_column
+from workplace.occupancy.vectors import STATES, Columns, Powers, Vector, led, led_back, normal
 from workplace.occupancy.verdicts import FREE, HELD, OCCUPIED, UNKNOWN, occupied
 
 #: A long silence is looked at this often, s. Lower: work; higher: who left in it is dated less exactly.
@@ -55,7 +55,7 @@ def smoothed(ground: Ground, day: Day) -> tuple[list[Known], Core]:
     found: list[Known] = []
     for knot in reversed(knots):
         for columns in reversed(knot.onward):
-            message = normal(times_column(columns, message))
+            message = led_back(columns, message)
         weights = [a * b for a, b in zip(knot.belief, message, strict=True)]
         total = sum(weights)
         joint = normal(tuple(weights)) if total else knot.belief
@@ -108,7 +108,7 @@ def _onward(powers: Powers, length_s: int) -> tuple[Columns, ...]:
 def _led(knot: _Knot) -> Vector:
     belief = knot.belief
     for columns in knot.onward:
-        belief = normal(times(belief, columns))
+        belief = led(belief, columns)
     return belief
 
 

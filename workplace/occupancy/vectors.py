@@ -33,15 +33,31 @@ def times(a: Vector, columns: Columns) -> Vector:
     )
 
 
-def times_column(columns: Columns, b: Vector) -> Vector:
-    """Return the matrix times the column vector `b`; for the backward pass."""
-    b0, b1, b2, b3, b4, b5, b6 = b
-    return tuple(
-        [
-            c0 * b0 + c1 * b1 + c2 * b2 + c3 * b3 + c4 * b4 + c5 * b5 + c6 * b6
-            for c0, c1, c2, c3, c4, c5, c6 in zip(*columns, strict=True)
-        ]
-    )
+def led(a: Vector, columns: Columns) -> Vector:
+    """Return `normal(times(a, columns))`: the step that every event takes, so it is written out."""
+    a0, a1, a2, a3, a4, a5, a6 = a
+    one, two, three, four, five, six, seven = columns
+    c0, c1, c2, c3, c4, c5, c6 = one
+    b0 = a0 * c0 + a1 * c1 + a2 * c2 + a3 * c3 + a4 * c4 + a5 * c5 + a6 * c6
+    c0, c1, c2, c3, c4, c5, c6 = two
+    b1 = a0 * c0 + a1 * c1 + a2 * c2 + a3 * c3 + a4 * c4 + a5 * c5 + a6 * c6
+    c0, c1, c2, c3, c4, c5, c6 = three
+    b2 = a0 * c0 + a1 * c1 + a2 * c2 + a3 * c3 + a4 * c4 + a5 * c5 + a6 * c6
+    c0, c1, c2, c3, c4, c5, c6 = four
+    b3 = a0 * c0 + a1 * c1 + a2 * c2 + a3 * c3 + a4 * c4 + a5 * c5 + a6 * c6
+    c0, c1, c2, c3, c4, c5, c6 = five
+    b4 = a0 * c0 + a1 * c1 + a2 * c2 + a3 * c3 + a4 * c4 + a5 * c5 + a6 * c6
+    c0, c1, c2, c3, c4, c5, c6 = six
+    b5 = a0 * c0 + a1 * c1 + a2 * c2 + a3 * c3 + a4 * c4 + a5 * c5 + a6 * c6
+    c0, c1, c2, c3, c4, c5, c6 = seven
+    b6 = a0 * c0 + a1 * c1 + a2 * c2 + a3 * c3 + a4 * c4 + a5 * c5 + a6 * c6
+    total = b0 + b1 + b2 + b3 + b4 + b5 + b6
+    return (b0 / total, b1 / total, b2 / total, b3 / total, b4 / total, b5 / total, b6 / total)
+
+
+def led_back(columns: Columns, b: Vector) -> Vector:
+    """Return the matrix times the column vector `b`, with sum 1; for the backward pass."""
+    return led(b, tuple(zip(*columns, strict=True)))
 
 
 def normal(a: Vector) -> Vector:
