@@ -30,11 +30,10 @@ from workplace.occupancy.sensor_now import (
     SensorNow,
     after,
     after_docking,
-    deaf_until,
+    deaf_and_run,
     hit_by,
     is_known,
     is_rearmed,
-    is_running,
     is_said_again,
     is_stuck,
     is_usable,
@@ -97,27 +96,12 @@ def stretches(ground: Ground, core: Core, until: int) -> Iterator[Part]:
     """Yield the parts of the time from `core.at` to `until` (unix ms) in which the setting stays the same, with what
     silence does in each; from and to in unix s, so that a stretch in two parts gives what it gives in one."""
     until //= 1000
-    for from_s, to_s, powers in _Parts(ground, core):
+    for from_s, to_s, powers in _stretches(ground, core):
         if until <= to_s:
             if until > from_s:
                 yield from_s, until, powers
             return
         yield from_s, to_s, powers
-
-
-class _Parts:
-    """The stretches of silence after a core, without end, worked out as far as somebody asked."""
-
-    __slots__ = ("_more", "known")
-
-    def __init__(self, ground: Ground, core: Core) -> None:
-        self.known: list[Part] = []
-        self._more = _stretches(ground, core)
-
-    def __getitem__(self, number: int) -> Part:
-        while number >= len(self.known):
-            self.known.append(next(self._more))
-        return self.known[number]
 
 
 def _stretches(ground: Ground, core: Core) -> Iterator[Part]:
@@ -130,27 +114,27 @@ def _stretches(ground: Ground, core: Core) -> Iterator[Part]:
     hits: list[tuple[int, int, Ear]] = []
     levels: list[tuple[int, Ear, bool]] = []
     is_long_from = _long_from(core)
-    cuts = {is_long_from}
+    cuts = [is_long_from]
     for ear, now in zip(ground.ears, core.sensors, strict=True):
         if not now.is_trusted:
             continue
         if ear.code == HIT:
-            deaf = deaf_until(ear, now)
-            run = deaf + (ear.believed_ms if is_running(ear, now) else 0)
-            cuts.update((deaf, run))
             if is_usable(ear, now):
+                deaf, run = deaf_and_run(ear, now)
+                cuts += (deaf, run)
                 hits.append((deaf, run, ear))
         elif ear.code == LINK:
             if now.value >= 0:
                 link = max(link or 0, now.value)
         else:
             old_from = now.changed_at + LEVEL_EXPIRES_MS
-            cuts.add(old_from)
             if now.value >= 0:
+                cuts.append(old_from)
                 levels.append((old_from, ear, now.value > 0))
     is_up = None if link is None else link > 0
     at = core.at
-    for cut in (*sorted([cut for cut in cuts if cut > at]), _FOREVER):
+    cuts.sort()
+    for cut in (*cuts, _FOREVER):
         while at < cut:
             band, band_end = ground.bands(at)
             end = min(cut, band_end)
@@ -170,13 +154,13 @@ def _stretches(ground: Ground, core: Core) -> Iterator[Part]:
 
 
 class Look(NamedTuple):
-    """A moment of a silence at which the verdict was looked at: `at_s` in unix s, in stretch number `part`.
+    """A moment of a silence at which the verdict was looked at: `at_s` in unix s, in `part` or at its end.
 
     `since`: of the verdict, unix ms. `is_wake`: until the look before, silence alone changed nothing.
     """
 
     at_s: int
-    part: int
+    part: Part
     belief: Vector
     verdict: int
     since: int
@@ -187,51 +171,50 @@ class Ahead:
     """The silence after one core: its stretches and looks, worked out as far as somebody asked. They depend on the core
     alone, so however often and whenever somebody looks, the answers are the same to the last bit."""
 
-    __slots__ = ("_asked_s", "core", "looks", "parts")
+    __slots__ = ("_asked_s", "_more", "core", "looks")
 
     def __init__(self, ground: Ground, core: Core) -> None:
         self.core = core
-        self.parts = _Parts(ground, core)
-        self.looks = [Look(core.at // 1000, 0, core.belief, core.verdict, core.since, True)]
+        self._more = _stretches(ground, core)
+        first = next(self._more)
+        self.looks = [Look(first[0], first, core.belief, core.verdict, core.since, is_wake=True)]
         self._asked_s = core.at // 1000
 
-    def look_before(self, at_s: int) -> Look:
-        """Return the last look at or before `at_s`."""
+    def look_before(self, at_s: int) -> int:
+        """Return the number of the last look at or before `at_s`."""
         looks = self.looks
         while looks[-1].at_s <= at_s:
             self._look_on()
         number = len(looks) - 2
         while looks[number].at_s > at_s:
             number -= 1
-        return looks[number]
+        return number
 
-    def belief_at(self, look: Look, at_s: int) -> Vector:
-        """Return the belief at `at_s`, `look` being the last look before it."""
+    def belief_at(self, number: int, at_s: int) -> Vector:
+        """Return the belief at `at_s`, `number` being that of the last look before it."""
+        look = self.looks[number]
         if at_s <= look.at_s:
             return look.belief
-        _, to_s, powers = self.parts[look.part]
-        if to_s <= look.at_s:
-            powers = self.parts[look.part + 1][2]
-        return after_silence(look.belief, powers, at_s - look.at_s)
+        return after_silence(look.belief, self.looks[number + 1].part[2], at_s - look.at_s)
 
     def wake_after(self, at_s: int) -> int:
         """Return a moment after `at_s`, unix s, until which silence alone changes no verdict: the very one at which it
         does when that is near."""
-        self.look_before(at_s)
-        while not self.looks[-1].is_wake:
-            self._look_on()
-        return next(look.at_s for look in self.looks if look.is_wake and look.at_s > at_s)
+        looks, number = self.looks, self.look_before(at_s) + 1
+        while not looks[number].is_wake:
+            number += 1
+            if number == len(looks):
+                self._look_on()
+        return looks[number].at_s
 
     def _look_on(self) -> None:
         """Look once more: at the end of the stretch, when the verdict turns, or when it was time to ask again."""
         last = self.looks[-1]
-        verdict, number = last.verdict, last.part
-        from_s, to_s, powers = self.parts[number]
-        if to_s <= last.at_s:
-            number += 1
-            from_s, to_s, powers = self.parts[number]
-        from_s, since, is_over = max(from_s, last.at_s), last.since, False
-        length_s = to_s - from_s
+        verdict, part = last.verdict, last.part
+        if part[1] <= last.at_s:
+            part = next(self._more)
+        from_s, powers, since, is_over = last.at_s, part[2], last.since, False
+        length_s = part[1] - from_s
         for sleep_s in _SLEEPS_S[verdict]:
             length_s, is_over = min(length_s, sleep_s), is_over or (length_s >= sleep_s >= SHORT_LOOK_S)
             belief = after_silence(last.belief, powers, length_s)
@@ -246,7 +229,7 @@ class Ahead:
         is_over |= at_s - self._asked_s >= (OCCUPIED_LOOK_S if last.verdict == OCCUPIED else LONG_LOOK_S)
         if is_over:
             self._asked_s = at_s
-        self.looks.append(Look(at_s, number, belief, verdict, since, is_over))
+        self.looks.append(Look(at_s, part, belief, verdict, since, is_over))
 
 
 def _ahead(ground: Ground, core: Core) -> Ahead:
@@ -264,18 +247,26 @@ def rest(ground: Ground, core: Core, until: int) -> Core:
     """Return the place at `until` when nothing was heard since `core.at`."""
     if until <= core.at:
         return core
-    ahead = _ahead(ground, core)
-    look = ahead.look_before(until // 1000)
-    belief = ahead.belief_at(look, until // 1000)
+    return _at(_ahead(ground, core), until)
+
+
+def _at(ahead: Ahead, until: int) -> Core:
+    core = ahead.core
+    number = ahead.look_before(until // 1000)
+    belief, look = ahead.belief_at(number, until // 1000), ahead.looks[number]
     return Core(
         until, belief, look.verdict, look.since, core.sensors, core.docked_at, core.came_at, core.there_at
     )
 
 
-def turns_at(ground: Ground, core: Core, now: int) -> int:
-    """Return a moment after `now`, unix ms, until which silence alone changes no verdict: the very one at which it does
-    when that is near."""
-    return _ahead(ground, core).wake_after(now // 1000) * 1000
+def silent(ground: Ground, core: Core, now: int) -> tuple[Core, int]:
+    """Return the place at `now` when nothing was heard since `core.at`, and a moment after that, unix ms, until which
+    silence alone changes no verdict: the very one at which it does when that is near."""
+    ahead = _ahead(ground, core)
+    if now <= core.at:
+        return core, ahead.wake_after(now // 1000) * 1000
+    found = _at(ahead, now)
+    return found, ahead.wake_after(now // 1000) * 1000
 
 
 def _turning(verdict: int, belief: Vector, powers: Powers, length_s: int) -> int:

@@ -11,6 +11,7 @@ from workplace.occupancy import rates
 from workplace.occupancy.rates import GRADES, PRESENT, TRAFFIC, LevelRates
 from workplace.occupancy.vectors import (
     BASE,
+    DIGITS,
     STATES,
     Columns,
     Powers,
@@ -22,6 +23,8 @@ from workplace.occupancy.vectors import (
 )
 
 Rows = list[list[float]]
+#: Stretches shorter than this need no factor twice, s.
+_KEPT_S = BASE**DIGITS
 
 
 class Motion(NamedTuple):
@@ -181,8 +184,16 @@ def first_word(likely: Vector) -> Columns:
 
 def after_silence(a: Vector, powers: Powers, seconds: int) -> Vector:
     """Return the belief after a stretch without events; `powers` as `silence` returns them."""
-    for columns in factors(powers, seconds):
-        a = led(a, columns)
+    if seconds >= _KEPT_S:
+        for columns in factors(powers, seconds):
+            a = led(a, columns)
+        return a
+    for multiples in powers:
+        if digit := seconds % BASE:
+            a = led(a, multiples[digit - 1])
+        seconds //= BASE
+        if not seconds:
+            break
     return a
 
 

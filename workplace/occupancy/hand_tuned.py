@@ -125,6 +125,24 @@ class HandTuned:
 class _View:
     """One place at one moment: what of the memory counts. Nothing changes once it is made, so each answer is kept."""
 
+    __slots__ = (
+        "has_links",
+        "is_docked",
+        "is_up",
+        "last_sign",
+        "linked_since",
+        "links",
+        "listeners",
+        "model",
+        "now",
+        "presence_sign",
+        "quiet_from",
+        "reasons",
+        "stale",
+        "state",
+        "window",
+    )
+
     def __init__(self, model: HandTuned, place: Place, state: HandTunedState, now: datetime) -> None:
         self.model, self.state, self.now = model, state, now
         self.reasons: list[str] = []

@@ -109,14 +109,13 @@ class HiddenMarkov:
             return ruled
         at, memo = _ms(now), self._memo(place)
         line, counting = self._line(memo, state, at)
-        core = steps.rest(memo.ground, line.cores[-1], at)
+        core, wake = steps.silent(memo.ground, line.cores[-1], at)
         since = _moment(core.since)
         last_sign, present_since = ruled.last_sign_at, None
         if core.verdict == OCCUPIED:
             since = present_since = min(_moment(core.came_at), since)
         elif core.verdict != UNKNOWN:
             since = last_sign = self._left(memo, state, line, core) or last_sign or since
-        wake = steps.turns_at(memo.ground, line.cores[-1], at)
         if counting.settles_at is not None and at < counting.settles_at < wake:
             wake = counting.settles_at
         wake_at = _moment(wake)
@@ -176,9 +175,10 @@ class HiddenMarkov:
         """Return the events since the last snapshot as they count at `now`, lived; and what of them is open."""
         first = state.snapshots[-1]
         line, known, asked = memo.line, 0, memo.asked
-        is_same = asked is not None and asked[0] == now and asked[1] is state.events
-        if is_same and asked is not None and line is not None and line.cores[0] is first:
-            return line, asked[2]
+        if asked is not None and line is not None and asked[1] is state.events and line.cores[0] is first:
+            is_settled = asked[2].settles_at is None and now >= asked[0]
+            if is_settled or asked[0] == now:
+                return line, asked[2]
         counting = effective(first, _after(state, first), now, self.debounce)
         memo.asked = now, state.events, counting
         if line is not None and line.cores[0] is first:
@@ -198,12 +198,12 @@ class HiddenMarkov:
             return state
         memo = self._memo(place)
         line, counting = self._line(memo, state, now)
-        events = line.events
+        events, links = line.events, [event.at for event in after if event.code == LINK]
         for number in range(SPACING, len(events) + 1):
             at = events[number - 1].at
             if counting.pending_at is not None and at >= counting.pending_at:
                 break
-            if (number == len(events) or events[number].at > at) and _is_quiet(after, at):
+            if (number == len(events) or events[number].at > at) and _is_quiet(links, at):
                 snapshots = (*state.snapshots, line.cores[number])
                 memo.line = Line(events[number:], line.cores[number:])
                 return _pruned(FilterState(state.rule, snapshots, state.events), now)
@@ -269,9 +269,9 @@ def _event_at(event: Event) -> int:
     return event.at
 
 
-def _is_quiet(events: Sequence[Event], at: int) -> bool:
-    """Whether no link edge before `at` could still be undone by one after it."""
-    return not any(event.code == LINK and abs(event.at - at) <= UNSURE_MS for event in events)
+def _is_quiet(edges: Sequence[int], at: int) -> bool:
+    """Whether no link edge before `at` could still be undone by one after it; `edges`: when they are, unix ms."""
+    return not any([abs(edge - at) <= UNSURE_MS for edge in edges])
 
 
 def _inserted(state: FilterState, event: Event) -> FilterState:

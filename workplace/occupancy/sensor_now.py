@@ -88,14 +88,14 @@ def is_running(ear: Ear, now: SensorNow) -> bool:
     return ear.has_runs and now.value > 0 and now.endless < ENDLESS_AFTER
 
 
-def deaf_until(ear: Ear, now: SensorNow) -> int:
-    """Return until when nothing can be told from this motion sensor's silence, unix ms."""
-    return now.changed_at + (ear.timer_ms + RUN_LATE_MS if is_running(ear, now) else ear.blind_ms)
-
-
-def run_until(ear: Ear, now: SensorNow) -> int:
-    """Return until when hits are believed to go on because the end was not told; then the end was lost."""
-    return deaf_until(ear, now) + (ear.believed_ms if is_running(ear, now) else 0)
+def deaf_and_run(ear: Ear, now: SensorNow) -> tuple[int, int]:
+    """Return until when nothing can be told from this motion sensor's silence, and until when hits are believed to go on
+    because the end was not told; then the end was lost. Unix ms."""
+    if is_running(ear, now):
+        deaf = now.changed_at + ear.timer_ms + RUN_LATE_MS
+        return deaf, deaf + ear.believed_ms
+    deaf = now.changed_at + ear.blind_ms
+    return deaf, deaf
 
 
 def is_rearmed(ear: Ear, now: SensorNow, at: int) -> bool:
@@ -143,7 +143,7 @@ def hit_by(before: SensorNow, at: int) -> SensorNow:
 
 def is_said_again(ear: Ear, before: SensorNow, at: int) -> bool:
     """Whether a hit at `at` is the state of a level within a run, said once more."""
-    return ear.is_level and is_running(ear, before) and at < run_until(ear, before)
+    return ear.is_level and is_running(ear, before) and at < deaf_and_run(ear, before)[1]
 
 
 def _hit(ear: Ear, before: SensorNow, at: int) -> SensorNow:
