@@ -20,6 +20,9 @@ PROOF = timedelta(minutes=5)
 _FORGET = timedelta(minutes=30)
 #: Coverage is counted in hundredths of a per cent.
 FULL = 10_000
+#: When so many steps of the coverage are kept already (a big site that comes up), those within a burst become one.
+#: Lower: less exact; higher: every step costs a look at all of them.
+MOST_STEPS, BURST = 60, timedelta(seconds=10)
 _MS, _HOUR = timedelta(milliseconds=1), timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -84,7 +87,10 @@ def covered(breaker: Breaker, share: int, now: datetime, settings: BreakerFile) 
     steps = tuple(step for step in breaker.coverage if step[0] < now)
     start = now - timedelta(minutes=settings.coverage_min)
     old = sum(1 for step in steps if step[0] <= start)
-    steps = (*steps[max(old - 1, 0) :], (now, share))
+    steps = steps[max(old - 1, 0) :]
+    if len(steps) > MOST_STEPS and now - steps[-1][0] < BURST:
+        steps, now = steps[:-1], steps[-1][0]
+    steps = (*steps, (now, share))
     return msgspec.structs.replace(breaker, coverage=steps)
 
 

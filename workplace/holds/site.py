@@ -209,14 +209,15 @@ class Site:
         now, place, zone = self._time(), runtime.place, self._zones[runtime.place.zone]
         runtime.belief = self.model.belief(place, runtime.memory, now)
         before = runtime.hold
-        result = machine.step(place.id, before, runtime.belief, zone.rules, self._moment(runtime), now)
+        moment = self._moment(runtime)
+        result = machine.step(place.id, before, runtime.belief, zone.rules, moment, now)
         runtime.hold = result.hold
         if result.marks and zone.rules.mode != "off":
             self.guard.stepped(place.id, before, result.hold, runtime.belief, result.marks, now)
         self._wake_place(runtime, result.wake_at)
         self._unwritten.add(records.place_key(place.id))
         self._record(runtime, result.marks)
-        self._show(runtime)
+        self._show(runtime, moment)
 
     def _step_zone(self, zone: ZoneNow) -> None:
         zone.staffing_turned = False
@@ -235,11 +236,11 @@ class Site:
                     views.decision(place, self.plan.site, mark, mode, self.policy.hash, signals, now, number)
                 )
 
-    def _show(self, runtime: PlaceNow) -> None:
-        """Tell what changed of a place: its state, its zone's counts, its light."""
+    def _show(self, runtime: PlaceNow, moment: Moment | None = None) -> None:
+        """Tell what changed of a place: its state, its zone's counts, its light. `moment`: when it is known."""
         zone, before, now = self._zones[runtime.place.zone], runtime.shown, self._time()
         self.guard.shown(runtime.place.id, runtime.hold, now)
-        after = self._view(runtime, now if before is None else before.as_of)
+        after = self._view(runtime, now if before is None else before.as_of, moment)
         if after != before:
             after = views.dated(after, now)
             zone.tally.move(before, after)
@@ -255,10 +256,10 @@ class Site:
             if (command := self._command(runtime)) is not None:
                 self._draft.commands.append(command)
 
-    def _view(self, runtime: PlaceNow, as_of: datetime) -> PlaceState:
-        rules, moment = self._zones[runtime.place.zone].rules, self._moment(runtime)
+    def _view(self, runtime: PlaceNow, as_of: datetime, moment: Moment | None = None) -> PlaceState:
+        rules, around = self._zones[runtime.place.zone].rules, moment or self._moment(runtime)
         return views.place_state(
-            runtime.place, self.plan.site, runtime.hold, runtime.belief, rules, moment, as_of
+            runtime.place, self.plan.site, runtime.hold, runtime.belief, rules, around, as_of
         )
 
     def _command(self, runtime: PlaceNow) -> Command | None:

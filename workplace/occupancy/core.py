@@ -39,7 +39,7 @@ from workplace.occupancy.sensor_now import (
     is_usable,
 )
 from workplace.occupancy.vectors import Columns, Powers, Vector, led
-from workplace.occupancy.verdicts import OCCUPIED, UNKNOWN, occupied, verdict_of
+from workplace.occupancy.verdicts import UNKNOWN, occupied, verdict_of
 
 LONG_ABSENCE_MS: Final = int(rates.LONG_ABSENCE_S * 1000)
 #: Somebody was there when that is more likely than not; below `QUIET` a sign is the first one.
@@ -51,6 +51,7 @@ FIRST_WORD_MS = 60_000
 LONG_LOOK_S, SHORT_LOOK_S, OCCUPIED_LOOK_S = 4096, 256, 512
 #: Unknown is left in a dip that may be short: it is looked at as often as that.
 _SLEEPS_S: Final = ((LONG_LOOK_S, SHORT_LOOK_S), (LONG_LOOK_S, SHORT_LOOK_S), (SHORT_LOOK_S,), (64,))
+_LOOKS_S: Final = (LONG_LOOK_S, LONG_LOOK_S, OCCUPIED_LOOK_S, OCCUPIED_LOOK_S)
 _FOREVER: Final = 1 << 62
 #: What a level says when it is first heard: by hidden state, as likelihoods (own estimate).
 _FIRST_UP: Final = (0.03, 1.0, 0.2, 1.0, 1.0, 0.05, 0.05)
@@ -87,11 +88,6 @@ def start(ground: Ground, at: int) -> Core:
     return Core(at, belief, UNKNOWN, at, tuple(SensorNow() for _ in ground.ears))
 
 
-def _long_from(core: Core) -> int:
-    """Return from when on the newest sign of anybody is long ago, unix ms."""
-    return max([now.changed_at for now in core.sensors]) + LONG_ABSENCE_MS
-
-
 def stretches(ground: Ground, core: Core, until: int) -> Iterator[Part]:
     """Yield the parts of the time from `core.at` to `until` (unix ms) in which the setting stays the same, with what
     silence does in each; from and to in unix s, so that a stretch in two parts gives what it gives in one."""
@@ -104,17 +100,29 @@ def stretches(ground: Ground, core: Core, until: int) -> Iterator[Part]:
         yield from_s, to_s, powers
 
 
-def _stretches(ground: Ground, core: Core) -> Iterator[Part]:
-    """Yield the stretches after `core`, without end.
+class _Bearing(NamedTuple):
+    """What of the sensors bears on the belief in the silence after a core; moments in unix ms.
 
-    What of the sensors bears on the belief changes when one is not deaf any more, when a run of hits is believed to be
-    over, when a level is old, when the last sign is long ago, and with the bands of the day.
+    Attributes:
+        is_up: the dock link, None while nobody knows.
+        hits: until when each motion sensor is deaf, and until when its hits are believed to go on.
+        levels: from when on each level is old, and is it on.
+        long_from: from when on the newest sign is long ago.
+        cuts: all these moments, in order.
     """
-    link: int | None = None
+
+    is_up: bool | None
+    hits: list[tuple[int, int, Ear]]
+    levels: list[tuple[int, Ear, bool]]
+    long_from: int
+    cuts: list[int]
+
+
+def _bearing(ground: Ground, core: Core) -> _Bearing:
+    is_up: bool | None = None
     hits: list[tuple[int, int, Ear]] = []
     levels: list[tuple[int, Ear, bool]] = []
-    is_long_from = _long_from(core)
-    cuts = [is_long_from]
+    cuts = [max([now.changed_at for now in core.sensors]) + LONG_ABSENCE_MS]
     for ear, now in zip(ground.ears, core.sensors, strict=True):
         if not now.is_trusted:
             continue
@@ -123,17 +131,21 @@ def _stretches(ground: Ground, core: Core) -> Iterator[Part]:
                 deaf, run = deaf_and_run(ear, now)
                 cuts += (deaf, run)
                 hits.append((deaf, run, ear))
+        elif now.value < 0:
+            continue
         elif ear.code == LINK:
-            if now.value >= 0:
-                link = max(link or 0, now.value)
+            is_up = is_up or now.value > 0
         else:
             old_from = now.changed_at + LEVEL_EXPIRES_MS
-            if now.value >= 0:
-                cuts.append(old_from)
-                levels.append((old_from, ear, now.value > 0))
-    is_up = None if link is None else link > 0
+            cuts.append(old_from)
+            levels.append((old_from, ear, now.value > 0))
+    return _Bearing(is_up, hits, levels, cuts[0], sorted(cuts))
+
+
+def _stretches(ground: Ground, core: Core) -> Iterator[Part]:
+    """Yield the stretches after `core`, without end."""
+    is_up, hits, levels, long_from, cuts = _bearing(ground, core)
     at = core.at
-    cuts.sort()
     for cut in (*cuts, _FOREVER):
         while at < cut:
             band, band_end = ground.bands(at)
@@ -146,7 +158,7 @@ def _stretches(ground: Ground, core: Core) -> Iterator[Part]:
                     tuple([ear.motion for _, run, ear in hits if at >= run]),
                     tuple([Level(ear.level, is_on, at >= old_from) for old_from, ear, is_on in levels]),
                     tuple([ear.run for deaf, run, ear in hits if deaf <= at < run]),
-                    at >= is_long_from,
+                    at >= long_from,
                     ground.busy[band],
                 )
                 yield at // 1000, end // 1000, silence(setting)
@@ -226,7 +238,7 @@ class Ahead:
                 verdict, since = verdict_of(verdict, belief), (from_s + length_s) * 1000
                 break
         at_s = from_s + length_s
-        is_over |= at_s - self._asked_s >= (OCCUPIED_LOOK_S if last.verdict == OCCUPIED else LONG_LOOK_S)
+        is_over |= at_s - self._asked_s >= _LOOKS_S[last.verdict]
         if is_over:
             self._asked_s = at_s
         self.looks.append(Look(at_s, part, belief, verdict, since, is_over))

@@ -271,7 +271,7 @@ def _event_at(event: Event) -> int:
 
 def _is_quiet(edges: Sequence[int], at: int) -> bool:
     """Whether no link edge before `at` could still be undone by one after it; `edges`: when they are, unix ms."""
-    return not any([abs(edge - at) <= UNSURE_MS for edge in edges])
+    return not any(abs(edge - at) <= UNSURE_MS for edge in edges)
 
 
 def _inserted(state: FilterState, event: Event) -> FilterState:

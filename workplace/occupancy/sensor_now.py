@@ -89,8 +89,8 @@ def is_running(ear: Ear, now: SensorNow) -> bool:
 
 
 def deaf_and_run(ear: Ear, now: SensorNow) -> tuple[int, int]:
-    """Return until when nothing can be told from this motion sensor's silence, and until when hits are believed to go on
-    because the end was not told; then the end was lost. Unix ms."""
+    """Return until when nothing can be told from this motion sensor's silence, and until when hits are believed to go
+    on because the end was not told; then the end was lost. Unix ms."""
     if is_running(ear, now):
         deaf = now.changed_at + ear.timer_ms + RUN_LATE_MS
         return deaf, deaf + ear.believed_ms
