@@ -1,7 +1,9 @@
 """How right the occupancy models are, in the usual building and in unusual ones: `python -m bench.accuracy`.
 
-Prints the tables of docs/explanation/occupancy-model.md: mean and spread over seeds, baselines beside it. Every seed
-is a building of its own, seen for two workdays of which the first is untaught. `--every` looks at a part of the places.
+Every seed is a building of its own, seen for two workdays of which the first is untaught. Only whole areas are looked at
+(a zone with its small neighbours, about 25 to 40 places), for people are counted per area; `--areas` takes some of them,
+other ones for each seed. `--keep DIR` keeps each building's figures and goes on where a run ended; `--page FILE` writes
+the page that the documentation has of it.
 """
 
 from __future__ import annotations
@@ -9,13 +11,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory
 
+import msgspec
+
+from bench import accuracy_page
 from plekvrij import wiring
 from plekvrij.evaluate_command import figures
-from plekvrij.evaluation import SMOOTHED, evaluate, read_recording
+from plekvrij.evaluation import SMOOTHED, areas_of, evaluate, read_recording
 from plekvrij.simulate_command import EVENTS, TRUTH, write_days
 from simulators.conditions import SCENARIOS, furnished
 from simulators.feed import feed
@@ -37,17 +43,35 @@ COLUMNS = (
     ("clock_error_s", "clock, s", 0),
     ("calibration_error", "calibration", 3),
     ("zone_error", "people per 25", 2),
+    ("coverage", "claimed", 3),
 )
 #: Afterwards nothing is released, and a time-out knows no holds.
 SENSELESS = {(SMOOTHED, "false_releases_per_1000_h"), ("last motion 15 min", "long_hold_f1")}
+#: Where there is no dock nothing is held.
+NO_HOLDS = {"pir-only"}
 Row = dict[str, float | None]
 
 
-def measure(plan: FloorPlan, scenario: str, seed: int, days: int, every: int) -> dict[str, Row]:
-    """Return method -> figures of one building."""
+class Building(msgspec.Struct, frozen=True):
+    """What was measured of one building; `places` were looked at, `occupied_h` hours of them were in use."""
+
+    scenario: str
+    seed: int
+    days: int
+    areas: int
+    places: int
+    occupied_h: float
+    methods: dict[str, Row]
+
+
+def measure(plan: FloorPlan, scenario: str, seed: int, days: int, areas: int) -> Building:
+    """Return the figures of one building; `areas` 0 for all of it."""
     conditions = SCENARIOS[scenario]
     here = furnished(plan, conditions)
-    wanted = set([name for name, place in here.place.items() if place.sensors][::every])
+    found = areas_of(here, {name for name, place in here.place.items() if place.sensors})
+    if 0 < areas < len(found):
+        found = [found[(seed * areas + number) % len(found)] for number in range(areas)]
+    wanted = {name for area in found for name in area}
     with TemporaryDirectory(prefix="plekvrij-accuracy-") as folder:
         events, truth = Path(folder) / EVENTS, Path(folder) / TRUTH
         write_days(here, Path(folder), feed(here, seed, days, conditions.faults, conditions))
@@ -55,25 +79,39 @@ def measure(plan: FloorPlan, scenario: str, seed: int, days: int, every: int) ->
     recording.truth = {name: steps if name in wanted else [] for name, steps in recording.truth.items()}
     policy = wiring.read_site(wiring.DEMO_PLAN, wiring.DEMO_POLICY).policy
     results = evaluate(recording, policy, leave_out={"filter, untaught"})
-    return {
+    methods = {
         result.method: {**figures(result.total), "zone_error": result.zone_error}
         for result in results
         if result.method in METHODS
     }
+    occupied_h = results[0].total.occupied_h
+    return Building(scenario, seed, days, areas, len(wanted), occupied_h, methods)
 
 
-def table(scenario: str, rows: Sequence[dict[str, Row]]) -> Iterator[str]:
-    """Yield the rows of one scenario: mean and spread."""
+def table(buildings: Sequence[Building]) -> Iterator[str]:
+    """Yield the rows of one scenario: mean and spread over its buildings."""
+    scenario = buildings[0].scenario
     for method, name in METHODS.items():
         cells = []
         for key, _, digits in COLUMNS:
-            if (method, key) in SENSELESS:
-                cells.append("-")
-                continue
-            values = [value for row in rows if method in row and (value := row[method].get(key)) is not None]
-            spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
-            cells.append(f"{mean(values):.{digits}f}{spread}" if values else "-")
+            is_senseless = (method, key) in SENSELESS or (scenario in NO_HOLDS and key in _OF_HOLDS)
+            cells.append("-" if is_senseless else _cell(buildings, method, key, digits))
         yield f"| {scenario} | {name} | " + " | ".join(cells) + " |"
+
+
+_OF_HOLDS = ("long_hold_f1", "clock_error_s")
+
+
+def _cell(buildings: Sequence[Building], method: str, key: str, digits: int) -> str:
+    rows = (one.methods.get(method, {}) for one in buildings)
+    values = [value for row in rows if (value := row.get(key)) is not None]
+    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean(values):.{digits}f}{spread}" if values else "-"
+
+
+def header() -> Iterator[str]:
+    yield "| building | method | " + " | ".join(head for _, head, _ in COLUMNS) + " |"
+    yield "|--|--|" + "--|" * len(COLUMNS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,19 +119,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scenarios", default=",".join(SCENARIOS), help="Names, with commas (default all).")
     parser.add_argument("--seeds", default="1,2,3,4,5", help="Seeds, with commas (default 1,2,3,4,5).")
     parser.add_argument("--days", type=int, default=2, help="Workdays per seed (default 2).")
-    parser.add_argument("--every", type=int, default=1, help="Look at every n-th place only (default 1).")
+    parser.add_argument("--areas", type=int, default=0, help="Whole areas per seed (default 0: all).")
+    parser.add_argument("--keep", type=Path, help="Folder that keeps each building's figures.")
+    parser.add_argument("--page", type=Path, help="Write the page of the documentation into this file.")
     chosen = parser.parse_args(arguments)
     plan = wiring.read_site(wiring.DEMO_PLAN, None).plan
-    print("| building | method | " + " | ".join(head for _, head, _ in COLUMNS) + " |")
-    print("|--|--|" + "--|" * len(COLUMNS))
+    found: list[Building] = []
+    for line in header():
+        print(line)
     for scenario in chosen.scenarios.split(","):
-        rows = []
-        for seed in map(int, chosen.seeds.split(",")):
-            print(f"{scenario}, seed {seed}", file=sys.stderr)
-            rows.append(measure(plan, scenario, seed, chosen.days, chosen.every))
-        for line in table(scenario, rows):
+        rows = [
+            _kept(chosen.keep, plan, scenario, int(seed), chosen.days, chosen.areas)
+            for seed in chosen.seeds.split(",")
+        ]
+        for line in table(rows):
             print(line, flush=True)
+        found += rows
+    if chosen.page is not None:
+        chosen.page.write_text(page(found), "utf-8")
     return 0
+
+
+def page(buildings: Sequence[Building]) -> str:
+    """Return the page of the documentation."""
+    rows = [line for _, group in groupby(buildings, lambda one: one.scenario) for line in table(list(group))]
+    return accuracy_page.text([*header(), *rows], buildings)
+
+
+def _kept(keep: Path | None, plan: FloorPlan, scenario: str, seed: int, days: int, areas: int) -> Building:
+    file = None if keep is None else keep / f"{scenario}-{seed}-{days}-{areas}.json"
+    if file is not None and file.exists():
+        return msgspec.json.decode(file.read_bytes(), type=Building)
+    print(f"{scenario}, seed {seed}", file=sys.stderr)
+    building = measure(plan, scenario, seed, days, areas)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(msgspec.json.encode(building))
+    return building
 
 
 if __name__ == "__main__":

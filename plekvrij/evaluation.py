@@ -319,7 +319,8 @@ def _zone_error(
 ) -> float | None:
     """Return the mean error of the number of people in a zone, per 25 places."""
     errors: list[float] = []
-    for places in _areas(recording, said):
+    shown = {place for place, one in said.items() if one and recording.truth[place]}
+    for places in areas_of(recording.plan, shown):
         for start, end in windows:
             at = start
             while at < end:
@@ -330,13 +331,14 @@ def _zone_error(
     return sum(errors) / len(errors) if errors else None
 
 
-def _areas(recording: Recording, said: Mapping[str, list[Said]]) -> list[list[str]]:
-    """Return the places of each zone; a small one is counted with its neighbour: chance weighs more in few."""
+def areas_of(plan: FloorPlan, shown: Container[str]) -> list[list[str]]:
+    """Return those of the places in each zone that are `shown`; a small zone is counted with its neighbour: chance
+    weighs more in few."""
     found: list[list[str]] = []
-    for floor in recording.plan.floors:
+    for floor in plan.floors:
         areas: list[list[str]] = []
         for zone in floor.zones:
-            places = [place.id for place in zone.places if said.get(place.id) and recording.truth[place.id]]
+            places = [place.id for place in zone.places if place.id in shown]
             if areas and min(len(areas[-1]), len(places)) < AREA_PLACES:
                 areas[-1] += places
             else:
