@@ -23,7 +23,7 @@ from workplace.occupancy.ground import HIT, Ground
 from workplace.occupancy.rates import ARRIVALS, BAND_HOURS, BUSY, GRADES, TRAFFIC
 from workplace.occupancy.sensor_now import Event
 from workplace.occupancy.smoothing import Known
-from workplace.occupancy.vectors import Columns, Vector, times
+from workplace.occupancy.vectors import normal, times
 from workplace.occupancy.verdicts import FREE, OCCUPIED
 
 #: What yesterday is worth today. Lower: one odd day decides; higher: a moved sensor keeps its old grade.
@@ -111,13 +111,16 @@ def likelihood(ground: Ground, core: Core, events: Sequence[Event]) -> float:
     for event in events:
         a = core.belief
         for from_s, to_s, powers in steps.stretches(ground, core, event.at):
+            # Not normalised in between: even in a silent night the likeliest state loses little.
             for columns in factors(powers, to_s - from_s):
-                a, gained = _weighed(a, columns)
-                total += gained
+                a = times(a, columns)
+        weight = sum(a)
+        a = normal(a)
         matrix = steps.matrix_of(ground, core, event)
         core = steps.happen_to(ground, steps.believing(core, event.at, a), event)
         if matrix is not None:
-            total += _weighed(a, matrix)[1]
+            weight *= sum(times(a, matrix))
+        total += log(weight)
     return total
 
 
@@ -140,12 +143,6 @@ def _arrivals(ground: Ground, known: Sequence[Known]) -> tuple[list[float], list
             came[band] += following.verdict == OCCUPIED
             usual[band] += ARRIVALS[band] * (following.at - one.at) / 3_600_000
     return came, usual
-
-
-def _weighed(a: Vector, columns: Columns) -> tuple[Vector, float]:
-    after = times(a, columns)
-    weight = sum(after)
-    return tuple(value / weight for value in after), log(weight)
 
 
 def _best(scores: Sequence[float]) -> int:
