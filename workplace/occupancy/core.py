@@ -105,14 +105,17 @@ class _Bearing(NamedTuple):
 
     Attributes:
         is_up: the dock link, None while nobody knows.
-        hits: until when each motion sensor is deaf, and until when its hits are believed to go on.
+        hits: until when each motion sensor is deaf, until when a missing end tells of somebody, and until when its hits
+            are believed to go on.
+        lively: of those in an aisle where passers-by stay: until when it is deaf, and until when it is lively.
         levels: from when on each level is old, and is it on.
         long_from: from when on the newest sign is long ago.
         cuts: all these moments, in order.
     """
 
     is_up: bool | None
-    hits: list[tuple[int, int, Ear]]
+    hits: list[tuple[int, int, int, Ear]]
+    lively: list[tuple[int, int, Ear]]
     levels: list[tuple[int, Ear, bool]]
     long_from: int
     cuts: list[int]
@@ -120,7 +123,8 @@ class _Bearing(NamedTuple):
 
 def _bearing(ground: Ground, core: Core) -> _Bearing:
     is_up: bool | None = None
-    hits: list[tuple[int, int, Ear]] = []
+    hits: list[tuple[int, int, int, Ear]] = []
+    lively: list[tuple[int, int, Ear]] = []
     levels: list[tuple[int, Ear, bool]] = []
     cuts = [max([now.changed_at for now in core.sensors]) + LONG_ABSENCE_MS]
     for ear, now in zip(ground.ears, core.sensors, strict=True):
@@ -129,8 +133,13 @@ def _bearing(ground: Ground, core: Core) -> _Bearing:
         if ear.code == HIT:
             if is_usable(ear, now):
                 deaf, run = deaf_and_run(ear, now)
-                cuts += (deaf, run)
-                hits.append((deaf, run, ear))
+                telling = min(deaf + ear.telling_ms, run)
+                cuts += (deaf, telling, run)
+                if ear.lively_ms:
+                    lively.append((deaf, now.changed_at + ear.lively_ms, ear))
+                    cuts.append(now.changed_at + ear.lively_ms)
+                else:
+                    hits.append((deaf, telling, run, ear))
         elif now.value < 0:
             continue
         elif ear.code == LINK:
@@ -139,12 +148,12 @@ def _bearing(ground: Ground, core: Core) -> _Bearing:
             old_from = now.changed_at + LEVEL_EXPIRES_MS
             cuts.append(old_from)
             levels.append((old_from, ear, now.value > 0))
-    return _Bearing(is_up, hits, levels, cuts[0], sorted(cuts))
+    return _Bearing(is_up, hits, lively, levels, cuts[0], sorted(cuts))
 
 
 def _stretches(ground: Ground, core: Core) -> Iterator[Part]:
     """Yield the stretches after `core`, without end."""
-    is_up, hits, levels, long_from, cuts = _bearing(ground, core)
+    is_up, hits, lively, levels, long_from, cuts = _bearing(ground, core)
     at = core.at
     for cut in (*cuts, _FOREVER):
         while at < cut:
@@ -155,9 +164,13 @@ def _stretches(ground: Ground, core: Core) -> Iterator[Part]:
                     band,
                     ground.has_dock,
                     is_up,
-                    tuple([ear.motion for _, run, ear in hits if at >= run]),
+                    tuple(
+                        [ear.motion for _, _, run, ear in hits if at >= run]
+                        + [ear.motion for deaf, end, ear in lively if at >= max(deaf, end)]
+                    ),
                     tuple([Level(ear.level, is_on, at >= old_from) for old_from, ear, is_on in levels]),
-                    tuple([ear.run for deaf, run, ear in hits if deaf <= at < run]),
+                    tuple([ear.run for deaf, telling, _, ear in hits if deaf <= at < telling]),
+                    tuple([ear.motion for deaf, end, ear in lively if deaf <= at < end]),
                     at >= long_from,
                     ground.busy[band],
                 )
@@ -365,4 +378,5 @@ def _matrix_of_hit(ground: Ground, before: SensorNow, event: Event) -> Columns |
     if before.unseen >= BLOCKED_AFTER or is_stuck(ear, hit_by(before, event.at)):
         return None
     band = ground.bands(event.at)[0]
-    return motion_event(ear.motion, band, ground.busy[band], has_dock=ground.has_dock)
+    is_lively = 0 < event.at - before.changed_at < ear.lively_ms and before.run_hits > 0
+    return motion_event(ear.motion, band, ground.busy[band], has_dock=ground.has_dock, is_lively=is_lively)

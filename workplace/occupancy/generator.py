@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from math import exp, log
+from math import exp, log, prod
 from typing import NamedTuple
 
 from workplace.occupancy import rates
@@ -71,6 +71,7 @@ class Setting(NamedTuple):
         motions: the motion sensors that listen now; one in its blind time does not.
         levels: the presence levels that are trusted.
         runs: the motion sensors whose hits go on, for their end is not told.
+        lively: those that listen, shortly after a hit, where passers-by stay for a moment.
         is_long: the last sign of anybody is long ago.
         busy: how busy the zone is in this band.
     """
@@ -81,14 +82,17 @@ class Setting(NamedTuple):
     motions: tuple[Motion, ...] = ()
     levels: tuple[Level, ...] = ()
     runs: tuple[Run, ...] = ()
+    lively: tuple[Motion, ...] = ()
     is_long: bool = False
     busy: int = rates.DEFAULT_BUSY[0]
 
 
-def motion_rates(motion: Motion, band: int) -> Vector:
-    """Return hits per hour of one sensor in each hidden state."""
-    grade = GRADES[motion.grade]
-    idle = TRAFFIC[motion.traffic] * rates.TRAFFIC_FACTOR[band]
+def motion_rates(motion: Motion, band: int, *, is_lively: bool = False) -> Vector:
+    """Return hits per hour of one sensor in each hidden state; `is_lively`: shortly after another."""
+    grade, aisle = GRADES[motion.grade], TRAFFIC[motion.traffic]
+    idle = aisle.idle * rates.TRAFFIC_FACTOR[band]
+    if is_lively:
+        idle += aisle.following
     moving, still = grade.active, grade.still
     return (idle, idle, moving, moving, still, moving, still)
 
@@ -131,9 +135,8 @@ def silence(setting: Setting) -> Powers:
     rows = _hidden(setting.band, has_dock=setting.has_dock, busy=setting.busy)
     if setting.link:
         rows[rates.HELD][rates.FREE] = 0.0  # a laptop that goes takes the link along
-    missed = 1.0
-    for motion in (*setting.motions, *(run.motion for run in setting.runs)):
-        missed *= 1.0 - GRADES[motion.grade].edge_seen
+    seeing = (*setting.motions, *setting.lively, *(run.motion for run in setting.runs))
+    missed = prod(1.0 - GRADES[motion.grade].edge_seen for motion in seeing)
     if setting.is_long:
         rows[rates.HELD][rates.DOCK_ACTIVE] *= rates.LONG_ABSENCE_FACTOR
     leaving = [sum(row) for row in rows]
@@ -143,6 +146,8 @@ def silence(setting: Setting) -> Powers:
         rows[state][state] -= leaving[state]
     for motion in setting.motions:
         _subtract(rows, motion_rates(motion, setting.band))
+    for motion in setting.lively:
+        _subtract(rows, motion_rates(motion, setting.band, is_lively=True))
     for run in setting.runs:
         _subtract(rows, tuple(min(rate, rates.RUN_END_MOST) for rate in run_ends(run, setting.band)))
     for level in setting.levels:
@@ -153,9 +158,9 @@ def silence(setting: Setting) -> Powers:
 
 
 @lru_cache(maxsize=1024)
-def motion_event(motion: Motion, band: int, busy: int, *, has_dock: bool) -> Columns:
+def motion_event(motion: Motion, band: int, busy: int, *, has_dock: bool, is_lively: bool = False) -> Columns:
     """Return what a hit does: its own rates, and the comings and goings that cause one."""
-    rows = _diagonal(motion_rates(motion, band))
+    rows = _diagonal(motion_rates(motion, band, is_lively=is_lively))
     hidden, seen = _hidden(band, has_dock=has_dock, busy=busy), GRADES[motion.grade].edge_seen
     for i, j in rates.COUPLED:
         rows[i][j] += seen * hidden[i][j]

@@ -32,6 +32,7 @@ FADES: Final = 0.9
 USUAL_ARRIVALS: Final = 2.0
 #: Which grades and aisles are tried of a place of which nothing is known.
 _PRIOR: Final = tuple(log(grade.prior) for grade in GRADES)
+_AISLES: Final = tuple(log(aisle.prior) for aisle in TRAFFIC)
 
 
 class Lessons(msgspec.Struct, frozen=True, array_like=True):
@@ -53,7 +54,9 @@ def motion_of(lessons: Lessons) -> Motion:
     grade = _best([score + prior for score, prior in zip(lessons.grades, _PRIOR, strict=True)])
     return Motion(
         grade if any(lessons.grades) else Motion().grade,
-        _best(lessons.aisles) if any(lessons.aisles) else Motion().traffic,
+        _best([score + prior for score, prior in zip(lessons.aisles, _AISLES, strict=True)])
+        if any(lessons.aisles)
+        else Motion().traffic,
     )
 
 

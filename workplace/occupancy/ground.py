@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from math import log
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from workplace.floor_plan import Place, Sensor
 from workplace.occupancy import rates
 from workplace.occupancy.generator import Habits, Motion, Run, run_ends
-from workplace.occupancy.rates import BAND_HOURS, DAY, DOCK_ACTIVE
+from workplace.occupancy.rates import BAND_HOURS, DAY, DOCK_ACTIVE, TRAFFIC
 
 #: What an event is: a hit, an edge of a link, a flip of a level, a sensor lost or back, a short drop of a link, and
 #: the end of hits that a timer tells: it says when the last one was.
@@ -28,6 +29,10 @@ LONGEST_RUN_MS: Final = 30 * 60_000
 LONGEST_LEVEL_RUN_MS: Final = 4 * 3_600_000
 #: A lost end is likelier than a run of hits that has lasted so many times its mean (2 % of the messages are lost).
 LOST_END: Final = 4.0
+#: This share of the messages is lost or late by minutes (radio indoors: 3 % lost, Petajajarvi et al.). Lower: a lost
+#: end holds a place; higher: who moves without a pause is lost.
+LOST_SHARE: Final = 0.05
+LIVELY_MS: Final = int(rates.LIVELY_S * 1000)
 LEVEL_EXPIRES_MS: Final = int(rates.LEVEL_EXPIRES_S * 1000)
 _QUARTER_MS: Final = 900_000
 
@@ -44,6 +49,7 @@ class Ear:
         timer_ms: ends its hits.
         level: the row of `rates.LEVELS` by which it flips.
         believed_ms: hits are believed to go on for so long when their end is not told.
+        telling_ms: so long of that says more and more for somebody; then a lost end is as likely, and nothing is told.
         is_level: what it says once more within a run is its state said again, and no other hit.
     """
 
@@ -54,6 +60,14 @@ class Ear:
     motion: Motion
     believed_ms: int = 0
     is_level: bool = False
+    telling_ms: int = 0
+
+    @property
+    def lively_ms(self) -> int:
+        """How long after a hit another one may be of the same passer-by; 0 where nobody stays for a moment. A timer
+        makes one run of such hits, which is as good."""
+        is_lively = TRAFFIC[self.motion.traffic].following > 0 and not self.has_runs
+        return LIVELY_MS if is_lively else 0
 
     @property
     def run(self) -> Run:
@@ -96,12 +110,14 @@ class Ground:
 def _ear(sensor: Sensor, motion: Motion) -> Ear:
     code = {"motion": HIT, "link": LINK}.get(sensor.kind, HIT if sensor.end_timer_s else LEVEL)
     blind_ms, timer_ms = int(sensor.blind_s * 1000), int(sensor.end_timer_s * 1000)
-    believed_ms = 0
+    believed_ms = telling_ms = 0
     if code == HIT and timer_ms > blind_ms:
         ends_per_h = run_ends(Run(motion, blind_ms, timer_ms), DAY)[DOCK_ACTIVE]
         believed_ms = int(min(LONGEST_RUN_MS, LOST_END / ends_per_h * 3_600_000))
+        surplus_per_h = max(rates.RUN_END_MOST - ends_per_h, 1.0)
+        telling_ms = int(min(believed_ms, -log(LOST_SHARE) / surplus_per_h * 3_600_000))
         if sensor.kind != "motion":
-            believed_ms = LONGEST_LEVEL_RUN_MS
+            believed_ms = telling_ms = LONGEST_LEVEL_RUN_MS
     return Ear(
         code,
         blind_ms,
@@ -110,6 +126,7 @@ def _ear(sensor: Sensor, motion: Motion) -> Ear:
         motion,
         believed_ms,
         sensor.kind != "motion",
+        telling_ms,
     )
 
 
