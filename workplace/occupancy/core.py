@@ -42,6 +42,7 @@ from workplace.occupancy.vectors import Columns, Powers, Vector, led
 from workplace.occupancy.verdicts import UNKNOWN, occupied, verdict_of
 
 LONG_ABSENCE_MS: Final = int(rates.LONG_ABSENCE_S * 1000)
+LINK_BELIEVED_MS: Final = int(rates.LINK_BELIEVED_S * 1000)
 #: Somebody was there when that is more likely than not; below `QUIET` a sign is the first one.
 THERE, QUIET = 0.5, 0.10
 #: Devices say how their link is when they come; one that was silent for this long was down.
@@ -53,8 +54,9 @@ LONG_LOOK_S, SHORT_LOOK_S, OCCUPIED_LOOK_S = 4096, 256, 512
 _SLEEPS_S: Final = ((LONG_LOOK_S, SHORT_LOOK_S), (LONG_LOOK_S, SHORT_LOOK_S), (SHORT_LOOK_S,), (64,))
 _LOOKS_S: Final = (LONG_LOOK_S, LONG_LOOK_S, OCCUPIED_LOOK_S, OCCUPIED_LOOK_S)
 _FOREVER: Final = 1 << 62
-#: What a level says when it is first heard: by hidden state, as likelihoods (own estimate).
-_FIRST_UP: Final = (0.03, 1.0, 0.2, 1.0, 1.0, 0.05, 0.05)
+#: What a level says when it is first heard: by hidden state, as likelihoods (own estimate). One dock in twenty is up by
+#: itself: its network stays up without a laptop.
+_FIRST_UP: Final = (0.05, 1.0, 0.2, 1.0, 1.0, 0.05, 0.05)
 _FIRST_DOWN: Final = (1.0, 0.15, 1.0, 0.02, 0.02, 1.0, 1.0)
 _FIRST_THERE: Final = (0.03, 0.03, 1.0, 1.0, 1.0, 1.0, 1.0)
 _FIRST_GONE: Final = (1.0, 1.0, 0.1, 0.1, 0.1, 0.1, 0.1)
@@ -105,6 +107,7 @@ class _Bearing(NamedTuple):
 
     Attributes:
         is_up: the dock link, None while nobody knows.
+        fixed_from: from when on a link that is up tells nothing any more.
         hits: until when each motion sensor is deaf, until when a missing end tells of somebody, and until when its hits
             are believed to go on.
         lively: of those in an aisle where passers-by stay: until when it is deaf, and until when it is lively.
@@ -114,6 +117,7 @@ class _Bearing(NamedTuple):
     """
 
     is_up: bool | None
+    fixed_from: int
     hits: list[tuple[int, int, int, Ear]]
     lively: list[tuple[int, int, Ear]]
     levels: list[tuple[int, Ear, bool]]
@@ -127,6 +131,7 @@ def _bearing(ground: Ground, core: Core) -> _Bearing:
     lively: list[tuple[int, int, Ear]] = []
     levels: list[tuple[int, Ear, bool]] = []
     cuts = [max([now.changed_at for now in core.sensors]) + LONG_ABSENCE_MS]
+    fixed_from = _FOREVER
     for ear, now in zip(ground.ears, core.sensors, strict=True):
         if not now.is_trusted:
             continue
@@ -144,16 +149,18 @@ def _bearing(ground: Ground, core: Core) -> _Bearing:
             continue
         elif ear.code == LINK:
             is_up = is_up or now.value > 0
+            if now.value:
+                fixed_from = min(fixed_from, now.changed_at + LINK_BELIEVED_MS)
         else:
             old_from = now.changed_at + LEVEL_EXPIRES_MS
             cuts.append(old_from)
             levels.append((old_from, ear, now.value > 0))
-    return _Bearing(is_up, hits, lively, levels, cuts[0], sorted(cuts))
+    return _Bearing(is_up, fixed_from, hits, lively, levels, cuts[0], sorted([*cuts, fixed_from]))
 
 
 def _stretches(ground: Ground, core: Core) -> Iterator[Part]:
     """Yield the stretches after `core`, without end."""
-    is_up, hits, lively, levels, long_from, cuts = _bearing(ground, core)
+    is_up, fixed_from, hits, lively, levels, long_from, cuts = _bearing(ground, core)
     at = core.at
     for cut in (*cuts, _FOREVER):
         while at < cut:
@@ -162,15 +169,15 @@ def _stretches(ground: Ground, core: Core) -> Iterator[Part]:
             if end // 1000 > at // 1000:
                 setting = Setting(
                     band,
-                    ground.has_dock,
-                    is_up,
+                    ground.has_dock and at < fixed_from,
+                    is_up if at < fixed_from else None,
                     tuple(
                         [ear.motion for _, _, run, ear in hits if at >= run]
-                        + [ear.motion for deaf, end, ear in lively if at >= max(deaf, end)]
+                        + [ear.motion for deaf, calm, ear in lively if at >= max(deaf, calm)]
                     ),
                     tuple([Level(ear.level, is_on, at >= old_from) for old_from, ear, is_on in levels]),
                     tuple([ear.run for deaf, telling, _, ear in hits if deaf <= at < telling]),
-                    tuple([ear.motion for deaf, end, ear in lively if deaf <= at < end]),
+                    tuple([ear.motion for deaf, calm, ear in lively if deaf <= at < calm]),
                     at >= long_from,
                     ground.busy[band],
                 )
@@ -320,6 +327,9 @@ def happen_to(ground: Ground, core: Core, event: Event) -> Core:
     docked_at = core.docked_at
     if event.code == LINK and event.value and before.value != event.value:
         docked_at = event.at
+        if before.value < 0 and ground.bands(event.at)[0] == rates.NIGHT:
+            # Nobody docks at night: it was up before we listened, and is believed once it was seen to change.
+            now = msgspec.structs.replace(now, changed_at=event.at - LINK_BELIEVED_MS)
     if event.code in (HIT, END) and now.unseen and abs(event.at - core.docked_at) <= BLOCKED_NEAR_MS:
         now = msgspec.structs.replace(now, unseen=0)
     sensors = core.sensors

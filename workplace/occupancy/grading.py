@@ -28,6 +28,8 @@ from workplace.occupancy.verdicts import FREE, OCCUPIED
 
 #: What yesterday is worth today. Lower: one odd day decides; higher: a moved sensor keeps its old grade.
 FADES: Final = 0.9
+#: More hits than that in a day are no body: the sensor is stuck, and its day teaches nothing (grade A: 95 an hour).
+MOST_HITS: Final = 1500
 #: Arrivals are believed to be as usual until about so many were counted.
 USUAL_ARRIVALS: Final = 2.0
 #: Which grades and aisles are tried of a place of which nothing is known.
@@ -94,7 +96,7 @@ def with_day(lessons: Lessons, place: Place, ground: Ground, day: Day, known: Se
     """
     arrivals, usual = _arrivals(ground, known)
     grades, aisles = lessons.grades, lessons.aisles
-    if any(event.code == HIT for event in day.events):
+    if 0 < sum(event.code == HIT for event in day.events) <= MOST_HITS * len(place.sensors):
         fit = partial(_fit, place, ground, day)
         traffic = motion_of(lessons).traffic
         grades = _added(grades, [fit(Motion(grade, traffic)) for grade in range(len(GRADES))])

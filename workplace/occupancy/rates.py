@@ -91,7 +91,7 @@ LINK_DOWN: Final = {
 
 #: Belief in a place of which nothing was heard yet, by band: 55-60 % of the desks are in use at the peak (published
 #: figures, docs), so by day nobody may take silence for free. Order of the hidden states.
-_UNHEARD_NIGHT: Final = (0.93, 0.05, 0.002, 0.004, 0.004, 0.005, 0.005)
+_UNHEARD_NIGHT: Final = (0.96, 0.02, 0.002, 0.004, 0.004, 0.005, 0.005)
 _UNHEARD_DAY: Final = (0.46, 0.14, 0.01, 0.13, 0.17, 0.04, 0.05)
 _UNHEARD_EVENING: Final = (0.80, 0.08, 0.005, 0.035, 0.045, 0.015, 0.02)
 UNHEARD: Final = (_UNHEARD_NIGHT, *(_UNHEARD_DAY,) * 4, _UNHEARD_EVENING)
@@ -99,6 +99,11 @@ _BARE_NIGHT: Final = (0.98, 0.0, 0.002, 0.0, 0.0, 0.008, 0.01)
 _BARE_DAY: Final = (0.60, 0.0, 0.01, 0.0, 0.0, 0.17, 0.22)
 _BARE_EVENING: Final = (0.88, 0.0, 0.01, 0.0, 0.0, 0.05, 0.06)
 UNHEARD_WITHOUT_DOCK: Final = (_BARE_NIGHT, *(_BARE_DAY,) * 4, _BARE_EVENING)
+
+
+#: A link that did not drop for so long tells nothing of a laptop: a dock that is up by itself, a fixed computer.
+#: Lower: who leaves a laptop overnight loses the place at noon; higher: such a dock looks held for longer.
+LINK_BELIEVED_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)

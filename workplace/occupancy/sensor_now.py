@@ -71,8 +71,11 @@ def after(ear: Ear, before: SensorNow, event: Event) -> SensorNow:
     if event.code == LOST:
         return msgspec.structs.replace(before, is_trusted=False)
     if event.code == BACK:
-        value = before.value if ear.code == LINK else -1
-        return msgspec.structs.replace(before, is_trusted=True, value=value, changed_at=event.at)
+        if (
+            ear.code == LINK and before.value >= 0
+        ):  # a link that comes back is what it was, for as long as it was
+            return msgspec.structs.replace(before, is_trusted=True)
+        return msgspec.structs.replace(before, is_trusted=True, value=-1, changed_at=event.at)
     drops = before.drops
     if event.code == FLAP or (event.code == LINK and not event.value):
         drops = (*drops, event.at)[-DROPS_KEPT:]

@@ -42,6 +42,6 @@ def verdict_of(verdict: int, belief: Vector) -> int:
         return HELD if held > HELD_SURE else FREE
     if verdict == HELD:
         return FREE if free > FREE_SURE else HELD
-    if there < RELEASE_UNHEARD and free > FREE_SURE:
+    if there < RELEASE_UNHEARD and free > held:
         return FREE
     return HELD if there < LEAVE and held > HELD_SURE else UNKNOWN
