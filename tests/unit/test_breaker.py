@@ -177,3 +177,15 @@ def test_in_100_of_100_runs_with_random_faults_it_pauses_at_the_bound_and_not_be
 def level(steps: list[tuple[float, float]], minute: float) -> float:
     """The coverage in force just after a minute."""
     return next((share for at, share in reversed(steps) if at <= minute), 100.0)
+
+
+def test_a_big_site_that_comes_up_costs_no_step_per_place() -> None:
+    """2,000 places become known within a minute; a window later the mean is what it would be step by step."""
+    state = Breaker()
+    for number in range(2000):
+        share = FULL * (number + 1) // 2000
+        state = breaker.covered(state, share, NINE + timedelta(seconds=number * 0.03), RULES)
+    assert len(state.coverage) <= breaker.MOST_STEPS + 10
+    assert state.coverage[-1][1] == FULL
+    assert breaker.mean_coverage(state.coverage, at(10), RULES) == pytest.approx(FULL, rel=0.02) or RULES
+    assert breaker.mean_coverage(state.coverage, at(RULES.coverage_min + 2), RULES) == FULL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,18 @@ def test_after_an_outage_all_that_waited_comes_at_once(small_plan: FloorPlan) ->
     lost = [event for event in events if event.kind == "availability" and event.value is False]
     assert lost
     assert max((event.received_at - event.measured_at).total_seconds() for event in events) > 900
+
+
+def test_a_bad_radio_brings_readings_minutes_after_newer_ones(small_plan: FloorPlan) -> None:
+    newest: dict[str, datetime] = {}
+    behind: list[float] = []
+    readings = [event for event in told(small_plan, "bad-radio") if event.kind == "motion"]
+    for event in readings:
+        before = newest.get(event.device, event.measured_at)
+        behind.append((before - event.measured_at).total_seconds())
+        newest[event.device] = max(before, event.measured_at)
+    assert sum(seconds > 60 for seconds in behind) > len(readings) / 20
+    assert max(behind) > 600
 
 
 def test_the_usual_building_is_as_it_was(small_plan: FloorPlan) -> None:

@@ -15,7 +15,7 @@ from workplace.occupancy.generator import Habits, Motion
 from workplace.occupancy.grading import Lessons, all_habits, busy_of, motion_of, with_day
 from workplace.occupancy.ground import Ground
 from workplace.occupancy.interface import DeviceHeard, Evidence, Sensed
-from workplace.occupancy.rates import BUSY, GRADES, NOON
+from workplace.occupancy.rates import BUSY, GRADES, NOON, TRAFFIC
 from workplace.occupancy.smoothing import smoothed
 
 MIDNIGHT = datetime(2026, 11, 23, 23, tzinfo=UTC)
@@ -80,6 +80,23 @@ def test_a_sensor_that_was_moved_gets_its_new_grade_within_weeks() -> None:
     for number in range(12):
         lessons = taught(lessons, working_day(10, 0.7, 10 + number))
     assert grade_of(lessons) in "DE"
+
+
+def test_an_aisle_where_groups_stop_is_told_from_one_where_nobody_does() -> None:
+    rng, hour_at = random.Random(5), 8.0
+    single: list[Evidence] = [Sensed(0, value=False, at=MIDNIGHT)]
+    groups = list(single)
+    while hour_at < 18:
+        single.append(Sensed(1, value=True, at=hour(hour_at)))
+        groups += [Sensed(1, value=True, at=hour(hour_at + s / 3600)) for s in (0, 15, 35, 50)]
+        hour_at += rng.uniform(0.2, 0.5)
+    assert not TRAFFIC[motion_of(taught(Lessons(), single)).traffic].following
+    assert TRAFFIC[motion_of(taught(Lessons(), groups)).traffic].following
+
+
+def test_a_sensor_that_is_stuck_teaches_nothing() -> None:
+    stuck: list[Evidence] = [Sensed(1, value=True, at=hour(n / 300)) for n in range(7200)]
+    assert taught(Lessons(), stuck).grades == Lessons().grades
 
 
 @pytest.mark.parametrize(

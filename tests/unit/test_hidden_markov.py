@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workplace.floor_plan import Place, Sensor
+from workplace.occupancy.generator import Habits, Motion
 from workplace.occupancy.hidden_markov import FilterState, HiddenMarkov
 from workplace.occupancy.interface import Belief, DeviceHeard, Evidence, GatewayHeard, Sensed
+from workplace.occupancy.rates import TRAFFIC
 from workplace.policy import default
 
 NINE = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -28,6 +30,8 @@ def place(*sensors: Sensor) -> Place:
     return Place("p", "p", "z", "f", 0, 0, 0, False, sensors, None)  # noqa: FBT003
 
 
+#: An aisle as usual, but for company that stays for a moment.
+COMPANY = next(n for n, aisle in enumerate(TRAFFIC) if aisle.following and aisle.idle == TRAFFIC[1].idle)
 DESK, TABLE, DOCK_ONLY = place(LINK, WIRED), place(BATTERY), place(LINK)
 RICH = place(LINK, WIRED, RADAR)
 
@@ -339,6 +343,45 @@ def test_a_place_held_for_hours_stays_held() -> None:
         belief = desk.then(20 + hours * 60)
         assert belief.verdict == "held"
         assert belief.p_occupied < 0.05
+
+
+def test_a_dock_that_was_up_before_we_listened_holds_no_place() -> None:
+    """Nobody docks at night: it may be a laptop left behind, and more often a dock that is up by itself."""
+    desk = Watched(heard=False)
+    desk.state = desk.model.start(DESK, at(-540))  # one in the morning
+    for number in (0, 1):
+        desk.tell(-540, GatewayHeard(number, online=True))
+        desk.tell(-540, DeviceHeard(number, available=True, at=at(-540)))
+    desk.link(-540, "up").works(0, 40)
+    assert desk.then(40).verdict == "occupied"
+    assert desk.then(100).verdict == "free"
+    # once it was seen to change it is believed
+    desk.link(110, "down").moves(112, 112.5).link(113, "up").works(113.5, 130)
+    assert desk.then(170).verdict == "held"
+
+
+def test_a_link_that_stays_up_for_a_day_holds_no_place_any_more() -> None:
+    desk = arrived()
+    assert desk.then(60 * 6).verdict == "held"
+    assert desk.then(60 * 26).verdict == "free"
+
+
+def test_where_passers_by_stop_for_a_word_it_takes_longer_to_sit_down() -> None:
+    hits = (0, 0.3, 0.6)
+    desk, aisle = Watched().moves(*hits), Watched()
+    aisle.model = HiddenMarkov.of(
+        default("s"), ZoneInfo("Europe/Amsterdam"), {"p": Habits(Motion(1, COMPANY))}
+    )
+    aisle.moves(*hits)
+    assert aisle.then(0.6).p_occupied < desk.then(0.6).p_occupied - 0.1
+    assert aisle.works(2, 8).then(8).verdict == "occupied"
+
+
+def test_an_end_that_stays_away_says_only_so_much() -> None:
+    """One end in twenty is lost, so no lost end may make anybody sure of what was not likely before."""
+    table = Watched(TABLE)
+    table.tell(0, Sensed(0, value=True, at=at(0)))
+    assert max(table.then(minute / 4).p_occupied for minute in range(8, 100)) < 0.95
 
 
 # --- for every day

@@ -369,7 +369,8 @@ def matrix_of(ground: Ground, core: Core, event: Event) -> Columns | None:
         return None
     is_first = not before.is_trusted or before.value < 0
     if event.code == LINK:
-        if is_first and not (
+        # An edge out of an outage is one all the same, as long as it is known how the link was.
+        if before.value < 0 and not (
             event.value and before.is_trusted and event.at - before.changed_at > FIRST_WORD_MS
         ):
             return first_word(_FIRST_UP if event.value else _FIRST_DOWN)

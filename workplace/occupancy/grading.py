@@ -6,7 +6,7 @@ that a sensor that was moved gets its new grade within weeks: hits prove that it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from math import log
@@ -20,7 +20,7 @@ from workplace.occupancy.core import Core
 from workplace.occupancy.day import Day
 from workplace.occupancy.generator import Habits, Motion, factors
 from workplace.occupancy.ground import HIT, Ground
-from workplace.occupancy.rates import ARRIVALS, BAND_HOURS, BUSY, GRADES, TRAFFIC
+from workplace.occupancy.rates import ARRIVALS, BAND_HOURS, BUSY, GRADES, IDLE_KINDS, TRAFFIC
 from workplace.occupancy.sensor_now import Event
 from workplace.occupancy.smoothing import Known
 from workplace.occupancy.vectors import normal, times
@@ -101,7 +101,7 @@ def with_day(lessons: Lessons, place: Place, ground: Ground, day: Day, known: Se
         traffic = motion_of(lessons).traffic
         grades = _added(grades, [fit(Motion(grade, traffic)) for grade in range(len(GRADES))])
         grade = motion_of(msgspec.structs.replace(lessons, grades=grades)).grade
-        aisles = _added(aisles, [fit(Motion(grade, traffic)) for traffic in range(len(TRAFFIC))])
+        aisles = _added(aisles, _aisles(fit, grade))
     return Lessons(
         grades,
         aisles,
@@ -131,6 +131,15 @@ def likelihood(ground: Ground, core: Core, events: Sequence[Event]) -> float:
 
 def _fit(place: Place, ground: Ground, day: Day, motion: Motion) -> float:
     return likelihood(ground.with_habits(place, Habits(motion, ground.busy)), day.first, day.events)
+
+
+def _aisles(fit: Callable[[Motion], float], grade: int) -> list[float]:
+    """Return how well each row of `TRAFFIC` fits. What company is worth is tried in the likeliest aisle alone: it
+    hardly depends on how many pass by."""
+    alone = [fit(Motion(grade, traffic)) for traffic in range(IDLE_KINDS)]
+    best = _best(alone)
+    gain = fit(Motion(grade, best + IDLE_KINDS)) - alone[best]
+    return [*alone, *(score + gain for score in alone)]
 
 
 def _added(before: Sequence[float], today: Sequence[float]) -> tuple[float, ...]:

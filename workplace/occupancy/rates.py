@@ -143,6 +143,7 @@ class Aisle:
 
 
 _IDLE: Final = (0.25, 0.8, 2.0, 4.5)
+IDLE_KINDS: Final = len(_IDLE)
 #: Four kinds of aisle, and the same with passers-by who stay for a moment (own estimate: one hit in three has another).
 TRAFFIC: Final = (*(Aisle(idle) for idle in _IDLE), *(Aisle(idle, 30.0, 0.1) for idle in _IDLE))
 #: A hit so soon after another may be of the same passer-by. Lower: a group that stops is taken for somebody; higher:
