@@ -360,6 +360,19 @@ def test_a_dock_that_was_up_before_we_listened_holds_no_place() -> None:
     assert desk.then(170).verdict == "held"
 
 
+def test_who_took_the_laptop_in_an_outage_holds_nothing() -> None:
+    """The edge comes late, out of an outage: it is an edge all the same."""
+    desk = arrived()
+    for number in (0, 1):
+        desk.tell(22, DeviceHeard(number, available=False, at=at(22), reason="silent"))
+    for number in (0, 1):
+        desk.tell(50, DeviceHeard(number, available=True, at=at(50)))
+    desk.tell(50.1, Sensed(0, value=False, at=at(40)))
+    later = desk.then(75)
+    assert later.verdict != "held"
+    assert later.p_held < 0.2
+
+
 def test_a_link_that_stays_up_for_a_day_holds_no_place_any_more() -> None:
     desk = arrived()
     assert desk.then(60 * 6).verdict == "held"
