@@ -12,6 +12,7 @@ from plekvrij.arguments import clock_of as _clock
 from plekvrij.arguments import ha_prefix as _ha_prefix
 from plekvrij.arguments import needs as _needs
 from plekvrij.arguments import site_of as _site
+from plekvrij.exposition import Exposition, Tell, exposed
 from plekvrij.lifecycle import announce_ready, run
 from plekvrij.options import CommandSpec, build_parser
 from plekvrij.site_watch import run_with_newest
@@ -84,6 +85,7 @@ def _serve(arguments: Arguments) -> int:
             channels=arguments.channels,
             host=arguments.host,
             port=arguments.port,
+            metrics=arguments.metrics,
         )
     )
 
@@ -93,16 +95,24 @@ def _gateway(arguments: Arguments) -> int:
     logs.set_up(arguments.config.stem)
     broker = wiring.broker_of(arguments.broker, arguments.credential)
     devices = wiring.broker_of(arguments.broker, arguments.device_credential or arguments.credential)
-    return run(
-        lambda: wiring.run_gateway(
-            arguments.config,
-            broker=broker,
-            device_broker=devices,
-            clock=_clock(arguments),
-            ready=announce_ready,
-        ),
-        until_stdin_ends=arguments.with_parent,
-    )
+    exposition = Exposition()
+    with exposed(arguments.metrics, exposition):
+        return run(
+            lambda: wiring.run_gateway(
+                arguments.config,
+                broker=broker,
+                device_broker=devices,
+                clock=_clock(arguments),
+                ready=announce_ready,
+                told=_teller(arguments, exposition),
+            ),
+            until_stdin_ends=arguments.with_parent,
+        )
+
+
+def _teller(arguments: Arguments, exposition: Exposition) -> Tell | None:
+    """Return who hears of our health: nobody without `--metrics`, so that nobody looks for nothing."""
+    return exposition.tell if arguments.metrics else None
 
 
 def _ingest(arguments: Arguments) -> int:
@@ -110,6 +120,7 @@ def _ingest(arguments: Arguments) -> int:
     logs.set_up("ingest")
     site = _site(arguments)
     arguments.data.mkdir(parents=True, exist_ok=True)
+    exposition = Exposition()
 
     async def ingest(newest: wiring.Site) -> None:
         await wiring.run_ingest(
@@ -120,15 +131,18 @@ def _ingest(arguments: Arguments) -> int:
             influx=arguments.influx,
             ha_prefix=_ha_prefix(arguments),
             ready=announce_ready,
+            told=_teller(arguments, exposition),
         )
 
-    return run(lambda: run_with_newest(site, ingest), until_stdin_ends=arguments.with_parent)
+    with exposed(arguments.metrics, exposition):
+        return run(lambda: run_with_newest(site, ingest), until_stdin_ends=arguments.with_parent)
 
 
 def _dashboard(arguments: Arguments) -> int:
     _needs(arguments, "broker", "data")
     logs.set_up("dashboard")
     site = _site(arguments)
+    exposition = Exposition()
 
     async def dashboard(newest: wiring.Site) -> None:
         await wiring.run_dashboard(
@@ -140,9 +154,11 @@ def _dashboard(arguments: Arguments) -> int:
             host=arguments.host,
             port=arguments.port,
             ready=announce_ready,
+            watched=exposition.watch_zones,
         )
 
-    return run(lambda: run_with_newest(site, dashboard), until_stdin_ends=arguments.with_parent)
+    with exposed(arguments.metrics, exposition):
+        return run(lambda: run_with_newest(site, dashboard), until_stdin_ends=arguments.with_parent)
 
 
 def _building(arguments: Arguments) -> int:
@@ -321,7 +337,7 @@ COMMANDS: dict[str, CommandSpec] = {
             "serve",
             "Run one site: broker (unless --broker), ingest and pages.",
             _serve,
-            (*_SITE, *_HA, *_PAGES, "staff-password", "channels"),
+            (*_SITE, *_HA, *_PAGES, "staff-password", "channels", "metrics"),
         ),
         CommandSpec("gateway", "Run one edge gateway.", _gateway, (*_CHILD, "config")),
         CommandSpec(
