@@ -85,6 +85,13 @@ OPTIONS: dict[str, Option] = {
             "Also stream everything stored into InfluxDB, http[s]://[user:password@]host:8086/database.",
         ),
         Option(
+            "metrics",
+            str,
+            None,
+            "Port for Prometheus, [HOST:]PORT, this machine only unless a host is given; serve: the first of three, for"
+            " ingest, pages and notifier (default: none).",
+        ),
+        Option(
             "host",
             str,
             "127.0.0.1",
@@ -155,6 +162,9 @@ OPTIONS: dict[str, Option] = {
         Option(
             "scenario", str, "normal", "Building that is not as usual, such as bad-radio (default normal)."
         ),
+        Option("from", str, None, "First day, as 2026-11-01."),
+        Option("to", str, None, "Last day, as 2026-11-30."),
+        Option("by", str, "hour", "How fine: 5min, hour or day (default hour)."),
         Option("timeline", Path, None, "Also write what the filter said, moment by moment, to this file."),
     )
 }
