@@ -327,7 +327,7 @@ def happen_to(ground: Ground, core: Core, event: Event) -> Core:
     docked_at = core.docked_at
     if event.code == LINK and event.value and before.value != event.value:
         docked_at = event.at
-        if before.value < 0 and ground.bands(event.at)[0] == rates.NIGHT:
+        if _is_first_word(before, event) and ground.bands(event.at)[0] == rates.NIGHT:
             # Nobody docks at night: it was up before we listened, and is believed once it was seen to change.
             now = msgspec.structs.replace(now, changed_at=event.at - LINK_BELIEVED_MS)
     if event.code in (HIT, END) and now.unseen and abs(event.at - core.docked_at) <= BLOCKED_NEAR_MS:
@@ -369,16 +369,21 @@ def matrix_of(ground: Ground, core: Core, event: Event) -> Columns | None:
         return None
     is_first = not before.is_trusted or before.value < 0
     if event.code == LINK:
-        # An edge out of an outage is one all the same, as long as it is known how the link was.
-        if before.value < 0 and not (
-            event.value and before.is_trusted and event.at - before.changed_at > FIRST_WORD_MS
-        ):
+        if _is_first_word(before, event):
             return first_word(_FIRST_UP if event.value else _FIRST_DOWN)
         return link_event(is_up=event.value > 0)
     if is_first:
         return first_word(_FIRST_THERE if event.value else _FIRST_GONE)
     is_old = event.at >= before.changed_at + LEVEL_EXPIRES_MS
     return level_event(Level(ear.level, before.value > 0, is_old))
+
+
+def _is_first_word(before: SensorNow, event: Event) -> bool:
+    """Whether a link only says how it is. Out of an outage an edge is one all the same, as long as it is known how the
+    link was; and one that comes up long after we began to listen was down."""
+    if before.value >= 0:
+        return False
+    return not (event.value and before.is_trusted and event.at - before.changed_at > FIRST_WORD_MS)
 
 
 def _matrix_of_hit(ground: Ground, before: SensorNow, event: Event) -> Columns | None:
