@@ -375,7 +375,8 @@ def matrix_of(ground: Ground, core: Core, event: Event) -> Columns | None:
     if is_first:
         return first_word(_FIRST_THERE if event.value else _FIRST_GONE)
     is_old = event.at >= before.changed_at + LEVEL_EXPIRES_MS
-    return level_event(Level(ear.level, before.value > 0, is_old))
+    level, band = Level(ear.level, before.value > 0, is_old), ground.bands(event.at)[0]
+    return level_event(level, band, ground.busy[band], has_dock=ground.has_dock)
 
 
 def _is_first_word(before: SensorNow, event: Event) -> bool:

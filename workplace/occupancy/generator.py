@@ -142,6 +142,9 @@ def silence(setting: Setting) -> Powers:
     leaving = [sum(row) for row in rows]
     for i, j in rates.COUPLED:
         rows[i][j] *= missed
+    for level in setting.levels:
+        for i, j in rates.LEAVINGS if level.is_on else rates.COMINGS:
+            rows[i][j] *= 1.0 - rates.LEVEL_SEEN
     for state in range(STATES):
         rows[state][state] -= leaving[state]
     for motion in setting.motions:
@@ -175,10 +178,14 @@ def link_event(*, is_up: bool) -> Columns:
     return columns_of(rows)
 
 
-@lru_cache(maxsize=16)
-def level_event(before: Level) -> Columns:
-    """Return what the flip of a level does, `before` being how it stood."""
-    return columns_of(_diagonal(flip_rates(before)))
+@lru_cache(maxsize=1024)
+def level_event(before: Level, band: int, busy: int, *, has_dock: bool) -> Columns:
+    """Return what the flip of a level does, `before` being how it stood: its own rates, and who comes or goes."""
+    rows = _diagonal(flip_rates(before))
+    hidden = _hidden(band, has_dock=has_dock, busy=busy)
+    for i, j in rates.LEAVINGS if before.is_on else rates.COMINGS:
+        rows[i][j] += rates.LEVEL_SEEN * hidden[i][j]
+    return columns_of(rows)
 
 
 @lru_cache(maxsize=8)

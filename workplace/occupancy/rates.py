@@ -63,6 +63,9 @@ COUPLED: Final = (
     (BARE_STILL, FREE),
 )
 
+#: The comings among them.
+COMINGS: Final = ((FREE, ARRIVING), (FREE, BARE_ACTIVE), (HELD, DOCK_ACTIVE))
+
 #: The dock link going up, and going down: from -> to.
 LINK_UP: Final = {
     (ARRIVING, DOCK_ACTIVE): 50.0,
@@ -170,6 +173,9 @@ class LevelRates:
 
 RADAR: Final = LevelRates(80.0, 0.6, 0.25, 35.0, 6.0, 10.0)
 SEAT: Final = LevelRates(120.0, 1.5, 0.1, 45.0, 3.0, 6.0)
+#: This share of the comings turns a level on by itself, and of the goings off, within moments (own estimate). Lower: who
+#: left is shown for minutes more; higher: who fidgets on a seat is taken to have left.
+LEVEL_SEEN: Final = 0.9
 #: Who arrives turns a level on at once.
 ON_ARRIVING: Final = 200.0
 LEVEL_EXPIRES_S: Final = 240.0
