@@ -135,29 +135,38 @@ def silence(setting: Setting) -> Powers:
     rows = _hidden(setting.band, has_dock=setting.has_dock, busy=setting.busy)
     if setting.link:
         rows[rates.HELD][rates.FREE] = 0.0  # a laptop that goes takes the link along
-    seeing = (*setting.motions, *setting.lively, *(run.motion for run in setting.runs))
-    missed = prod(1.0 - GRADES[motion.grade].edge_seen for motion in seeing)
     if setting.is_long:
         rows[rates.HELD][rates.DOCK_ACTIVE] *= rates.LONG_ABSENCE_FACTOR
     leaving = [sum(row) for row in rows]
-    for i, j in rates.COUPLED:
-        rows[i][j] *= missed
-    for level in setting.levels:
-        for i, j in rates.LEAVINGS if level.is_on else rates.COMINGS:
-            rows[i][j] *= 1.0 - rates.LEVEL_SEEN
+    for (i, j), share in _unseen(setting):
+        rows[i][j] *= share
     for state in range(STATES):
         rows[state][state] -= leaving[state]
-    for motion in setting.motions:
-        _subtract(rows, motion_rates(motion, setting.band))
-    for motion in setting.lively:
-        _subtract(rows, motion_rates(motion, setting.band, is_lively=True))
-    for run in setting.runs:
-        _subtract(rows, tuple(min(rate, rates.RUN_END_MOST) for rate in run_ends(run, setting.band)))
-    for level in setting.levels:
-        _subtract(rows, flip_rates(level))
-    if setting.has_dock and setting.link is not None:
-        _subtract(rows, _totals(rates.LINK_DOWN if setting.link else rates.LINK_UP))
+    for per_state in _would_be_heard(setting):
+        _subtract(rows, per_state)
     return powers_of(rows)
+
+
+def _unseen(setting: Setting) -> Iterator[tuple[tuple[int, int], float]]:
+    """Yield which share of the comings and goings stays unseen, sensor by sensor."""
+    seeing = (*setting.motions, *setting.lively, *(run.motion for run in setting.runs))
+    missed = prod(1.0 - GRADES[motion.grade].edge_seen for motion in seeing)
+    yield from ((change, missed) for change in rates.COUPLED)
+    for level in setting.levels:
+        changes = rates.LEAVINGS if level.is_on else rates.COMINGS
+        yield from ((change, 1.0 - rates.LEVEL_SEEN) for change in changes)
+
+
+def _would_be_heard(setting: Setting) -> Iterator[Vector]:
+    """Yield what the sensors would tell, per hour in each hidden state."""
+    band = setting.band
+    yield from (motion_rates(motion, band) for motion in setting.motions)
+    yield from (motion_rates(motion, band, is_lively=True) for motion in setting.lively)
+    for run in setting.runs:
+        yield tuple(min(rate, rates.RUN_END_MOST) for rate in run_ends(run, band))
+    yield from (flip_rates(level) for level in setting.levels)
+    if setting.has_dock and setting.link is not None:
+        yield _totals(rates.LINK_DOWN if setting.link else rates.LINK_UP)
 
 
 @lru_cache(maxsize=1024)

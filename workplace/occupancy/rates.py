@@ -173,8 +173,8 @@ class LevelRates:
 
 RADAR: Final = LevelRates(80.0, 0.6, 0.25, 35.0, 6.0, 10.0)
 SEAT: Final = LevelRates(120.0, 1.5, 0.1, 45.0, 3.0, 6.0)
-#: This share of the comings turns a level on by itself, and of the goings off, within moments (own estimate). Lower: who
-#: left is shown for minutes more; higher: who fidgets on a seat is taken to have left.
+#: This share of the comings turns a level on by itself, and of the goings off, within moments (own estimate).
+#: Lower: who left is shown for minutes more; higher: who fidgets on a seat is taken to have left.
 LEVEL_SEEN: Final = 0.9
 #: Who arrives turns a level on at once.
 ON_ARRIVING: Final = 200.0
