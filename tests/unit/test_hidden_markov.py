@@ -373,6 +373,15 @@ def test_who_took_the_laptop_in_an_outage_holds_nothing() -> None:
     assert later.p_held < 0.2
 
 
+def test_a_seat_that_stays_on_is_somebody_and_its_flip_is_who_gets_up() -> None:
+    chair = Watched(place(SEAT))
+    chair.tell(0, Sensed(0, value=True, at=at(0)))
+    assert chair.then(40).p_occupied > 0.85
+    chair.tell(45, Sensed(0, value=False, at=at(45)))
+    assert chair.then(45).p_occupied < 0.6
+    assert chair.then(55).verdict == "free"
+
+
 def test_a_link_that_stays_up_for_a_day_holds_no_place_any_more() -> None:
     desk = arrived()
     assert desk.then(60 * 6).verdict == "held"
