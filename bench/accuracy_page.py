@@ -49,12 +49,9 @@ class Measured:
         return is_met
 
 
-def text(table: Sequence[str], measured: Sequence[Measured], areas: int) -> str:
+def text(table: Sequence[str], measured: Sequence[Measured]) -> str:
     """Return the page: what was measured, against the goals, and all figures beside the baselines."""
-    looked_at = (
-        "all of each building" if not areas else f"{areas} areas of each building, others for each seed"
-    )
-    return _PAGE.format(looked_at=looked_at, goals="\n".join(map(_against, measured)), table="\n".join(table))
+    return _PAGE.format(goals="\n".join(map(_against, measured)), table="\n".join(table))
 
 
 def _against(one: Measured) -> str:
@@ -80,10 +77,10 @@ Written by `python -m bench.accuracy --page`. What the columns and the model are
 [the explanation](../explanation/occupancy-model.md).
 
 Each seed is a simulated building of its own: the town hall of the examples with other people, other sensors and other
-luck, workdays of 24 hours, the first of them untaught. Looked at: {looked_at}. An area is a zone
-with its small neighbours on the floor, 20 to 42 places. People are counted in areas of real size, every place of them,
-and the error is given per 25 places; a sample of every sixth place read 1.21, for chance weighs more in ten places
-than in forty.
+luck, workdays of 24 hours, the first of them untaught. Whole areas are looked at, others for each seed; `places` says
+how many places that makes over the seeds. An area is a zone with its small neighbours on the floor, 20 to 42 places.
+People are counted in areas of real size, every place of them, and the error is given per 25 places; a sample of every
+sixth place read 1.21, for chance weighs more in ten places than in forty.
 
 ## Against the goals
 
