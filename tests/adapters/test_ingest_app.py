@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import sqlite3
@@ -23,6 +24,7 @@ import pytest
 from gateway.mqtt_link import BrokerAddress, MqttLink
 from ingest import worker as worker_module
 from ingest.app import IngestSettings, run_ingest
+from ingest.lease import LeaseTaken
 from ingest.stores.history import SqliteHistory
 from ingest.stores.influx_store import InfluxStore
 from tests.time_servers import Influx
@@ -568,6 +570,24 @@ def test_a_server_that_is_away_holds_up_nobody_and_gets_everything_once(
         (gateway,) = sink.query("SELECT sum(in_n) AS n FROM gw_health", "agg")
         assert gateway["n"] >= 22
         sink.close()
+
+    run(story())
+
+
+def test_a_second_ingest_on_the_same_data_refuses_and_disturbs_nobody(office: Office) -> None:
+    async def story() -> None:
+        async with office.page():
+            async with office.ingest():
+                await office.gateway_is_online()
+                with pytest.raises(LeaseTaken, match=rf"process {os.getpid()} since .* --data"):
+                    async with office.ingest(lease_patience_s=0.0):
+                        pass
+                await office.send(office.event())
+                await until(lambda: (s := office.place()) and s.phase == "in_use", "the first one going on")
+                assert (h := office.health())
+                assert h.store["broker"] == "ok", "its session was not taken away"
+            async with office.ingest():
+                await until(lambda: (s := office.place()) and s.phase == "in_use", "the next one taking over")
 
     run(story())
 
