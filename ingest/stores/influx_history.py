@@ -45,7 +45,6 @@ class InfluxHistory:
     def __init__(self, store: InfluxStore, site: str) -> None:
         self._store = store
         self._site = site
-        self._encoder = LineEncoder(site)
 
     def append(self, batch: Sequence[Record]) -> None:
         refused: list[Record] = []
@@ -92,7 +91,7 @@ class InfluxHistory:
         return found
 
     def zone_series(self, scope: Scope, from_at: datetime, to_at: datetime, step: timedelta) -> list[ZoneBin]:
-        inner = reading.inner_step(self._store.flavour, "zone_5m", step)
+        inner = reading.inner_step(self._store.known_flavour(), "zone_5m", step)
         rows = self._rows(
             "zone_5m",
             scope,
@@ -169,13 +168,14 @@ class InfluxHistory:
         step: timedelta | None = None,
     ) -> list[dict[str, Any]]:
         """Ask for a range, in as many questions as the server needs."""
-        if self._store.flavour == "vm":
+        flavour = self._store.known_flavour()
+        if flavour == "vm":
             raise Unsupported("VictoriaMetrics has no InfluxQL; the history is read from SQLite")
         if scope is not None and not scope:
             return []
         retention = MEASUREMENTS[measurement].retention
         rows: list[dict[str, Any]] = []
-        for begin, end in reading.stretches(self._store.flavour, measurement, from_at, to_at, step):
+        for begin, end in reading.stretches(flavour, measurement, from_at, to_at, step):
             condition = reading.where(self._site, scope, begin, end)
             rows += self._store.query(statement(condition), retention)
         return rows

@@ -135,19 +135,28 @@ class InfluxStore:
             self._make_v3()
         return self.version
 
+    def known_flavour(self) -> setup.Flavour:
+        """Return what kind of server this is; asks it when that has not been done yet.
+
+        Raises:
+            SinkUnavailable, SinkRefused: as `prepare` says.
+        """
+        if self._client is None:
+            self.prepare()
+        return self.flavour
+
     def boot_mark(self) -> str:
         return setup.start_of_vm(self._call("GET", "/metrics", {}).body)
 
     def write(self, retention: str, lines: bytes) -> None:
-        if self._client is None:
-            self.prepare()
+        flavour = self.known_flavour()
         database = self.address.database
-        if self.flavour == "v1":
+        if flavour == "v1":
             path, query = "/write", {"db": database, "rp": retention, "precision": "ms"}
         else:
             path = "/api/v2/write"
             query = {"org": self.address.user or "-", "bucket": f"{database}/{retention}", "precision": "ms"}
-            if self.flavour == "vm":
+            if flavour == "vm":
                 query["db"] = database  # becomes a label: several sites may share one server
         headers = {}
         if self._with_gzip:
@@ -160,8 +169,7 @@ class InfluxStore:
         Raises:
             SinkUnavailable, SinkRefused: as they say.
         """
-        if self._client is None:
-            self.prepare()
+        self.known_flavour()
         parameters = {"db": self.address.database, "rp": retention, "epoch": "ms", "q": influxql}
         return _results(self._call("GET", "/query", parameters))
 

@@ -14,8 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -23,6 +24,7 @@ import pytest
 from ingest.inbox import SinkProgress
 from ingest.stores.forwarder import MAX_LINES, Forwarder, OutboxRow
 from ingest.stores.history import SqliteHistory
+from ingest.stores.influx_history import InfluxHistory
 from ingest.stores.influx_store import InfluxAddress, InfluxStore
 from ingest.stores.schema import to_ms
 from ingest.stores.sink import LinesDropped, LinesRefused, SinkRefused, SinkUnavailable
@@ -578,3 +580,55 @@ def test_3x_lists_the_lines_of_a_partial_write(scripted: tuple[str, Answers]) ->
     assert (path, headers["Content-Encoding"]) == ("/api/v2/write", "gzip")
     assert gzip.decompress(sent) == b"m f=1i 1"
     sink.close()
+
+
+BY_TAGS: dict[str, Any] = {
+    "series": [
+        {
+            "name": "zone_5m",
+            "tags": {"zone": "z1"},
+            "columns": [
+                "time",
+                "occ_avg",
+                "occ_max",
+                "held_avg",
+                "free_avg",
+                "free_min",
+                "cap",
+                "coverage_pct",
+                "bins",
+            ],
+            "values": [[1_795_392_000_000, 1.5, 3, 0.5, 8.0, 2, 10, 28_800.0, 288]],
+        }
+    ]
+}
+BY_COLUMNS = {
+    "series": [
+        {
+            "name": "zone_5m",
+            "columns": [*BY_TAGS["series"][0]["columns"], "zone"],
+            "values": [[*BY_TAGS["series"][0]["values"][0], "z1"]],
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize("scripted", ["3.10.0"], indirect=True)
+@pytest.mark.parametrize("shape", [pytest.param(BY_TAGS, id="tags"), pytest.param(BY_COLUMNS, id="columns")])
+def test_3x_is_asked_in_pieces_with_one_statement_each(
+    scripted: tuple[str, Answers], shape: dict[str, object]
+) -> None:
+    url, answers = scripted
+    answers.set_up["POST /api/v3/configure/database"] = (409, b"")
+    answers.set_up["GET /query"] = (200, json.dumps({"results": [shape]}).encode())
+    history = InfluxHistory(InfluxStore(url), "hq")
+    begin = datetime(2026, 11, 23, tzinfo=UTC)
+    (read,) = history.zone_series(["z1"], begin, begin + timedelta(days=8), timedelta(days=7))
+    asked = [query for method, path, query, *_ in answers.asked if (method, path) == ("GET", "/query")]
+    assert len(asked) == 4, "two days per question, counted from 1970"
+    assert all(
+        query["db"] == ["occ"] and query["rp"] == ["agg"] and query["epoch"] == ["ms"] for query in asked
+    )
+    assert all("GROUP BY time(86400s)" in query["q"][0] and ";" not in query["q"][0] for query in asked)
+    assert (read.zone, read.in_use_avg, read.in_use_max) == ("z1", 1.5, 3)
+    history.close()
