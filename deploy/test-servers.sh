@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the tests start themselves: servers, a browser and agents (Mosquitto, InfluxDB, Chromium, Net-SNMP),
+# Installs what the tests start themselves: servers, a browser and agents (Mosquitto, InfluxDB, VictoriaMetrics, Chromium,
+# Net-SNMP),
 # and compilers and a simulator for the firmware of desk nodes.
 set -euo pipefail
 missing=()
 command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
 command -v influxd >/dev/null || missing+=(influxdb)
+command -v victoria-metrics >/dev/null || missing+=(victoria-metrics)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v snmptrap >/dev/null || missing+=(snmp)
 [ -x /usr/sbin/snmpd ] || missing+=(snmpd)

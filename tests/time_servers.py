@@ -140,13 +140,14 @@ class Influx(Server):
 class Victoria(Server):
     """VictoriaMetrics of the distribution."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kept: str = "14d") -> None:
         super().__init__(folder, VICTORIA)
+        self._kept = kept
 
     def arguments(self) -> list[str]:
         return [
             VICTORIA, f"-httpListenAddr=127.0.0.1:{self.port}", f"-storageDataPath={self.folder / 'vm'}",
-            "-retentionPeriod=24", "-dedup.minScrapeInterval=1ms", "-loggerLevel=ERROR",
+            f"-retentionPeriod={self._kept}", "-dedup.minScrapeInterval=1ms", "-loggerLevel=ERROR",
         ]  # fmt: skip
 
     def samples(self, name: str, database: str) -> int:

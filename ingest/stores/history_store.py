@@ -117,10 +117,16 @@ class HistoryStore(Protocol):
         """Close; may be called twice."""
 
 
-class SeriesFold:
-    """Adds up parts of bins into bins of one step; every adapter counts coverage by this."""
+_BIN = timedelta(minutes=5)
 
-    BIN = timedelta(minutes=5)
+
+def bins_due(start: datetime, step: timedelta, from_at: datetime, to_at: datetime) -> int:
+    """Return how many whole five minutes of the step from `start` lie in the range."""
+    return max((min(start + step, to_at) - max(start, from_at)) // _BIN, 0)
+
+
+class SeriesFold:
+    """Adds up parts of bins into bins of one step, for servers that give them in parts."""
 
     def __init__(self, from_at: datetime, to_at: datetime, step: timedelta) -> None:
         self._range = from_at, to_at
@@ -129,16 +135,15 @@ class SeriesFold:
 
     def add(self, part: ZoneBin, bins: int) -> None:
         """Add a stretch of `bins` five minutes; its `coverage_pct` is their sum."""
-        start = _floor(part.start, self._step)
+        start = part.start - (part.start - from_ms(0)) % self._step
         self._parts.setdefault((part.zone, start), []).append((part, bins))
 
     def result(self) -> list[ZoneBin]:
+        """Return the bins, ordered by zone and start."""
         return [self._bin(zone, start, parts) for (zone, start), parts in sorted(self._parts.items())]
 
     def _bin(self, zone: str, start: datetime, parts: list[tuple[ZoneBin, int]]) -> ZoneBin:
         total = sum(bins for _, bins in parts)
-        within = min(start + self._step, self._range[1]) - max(start, self._range[0])
-        due = max(within // self.BIN, total)
         return ZoneBin(
             zone=zone,
             start=start,
@@ -148,9 +153,6 @@ class SeriesFold:
             free_avg=sum(part.free_avg * bins for part, bins in parts) / total,
             free_min=min(part.free_min for part, _ in parts),
             capacity=max(part.capacity for part, _ in parts),
-            coverage_pct=sum(part.coverage_pct for part, _ in parts) / due,
+            coverage_pct=sum(part.coverage_pct for part, _ in parts)
+            / max(bins_due(start, self._step, *self._range), total),
         )
-
-
-def _floor(at: datetime, step: timedelta) -> datetime:
-    return at - (at - from_ms(0)) % step

@@ -47,6 +47,18 @@ def start_of_vm(own_metrics: str) -> str:
     return found.group(1) if found else "unknown"
 
 
+def kept_by_vm(flags: str) -> int | None:
+    """Return how long a VictoriaMetrics keeps everything, s, out of its `/flags`; None when it does not say.
+
+    A number without a unit is months of 31 days (VictoriaMetrics, `-retentionPeriod`).
+    """
+    found = re.search(r'^-retentionPeriod="?(\d+(?:\.\d+)?)([hdwyM]?)"?', flags, re.MULTILINE)
+    if found is None:
+        return None
+    days = {"h": 1 / 24, "d": 1, "w": 7, "y": 365, "": 31, "M": 31}[found.group(2)]
+    return int(float(found.group(1)) * days * DAY_S)
+
+
 def policy_statement(database: str, name: Retention, days: int, *, exists: bool) -> str:
     """Return the InfluxQL (1.x) that makes a retention policy, or makes one right."""
     verb = "ALTER" if exists else "CREATE"
@@ -90,7 +102,8 @@ def commands(flavour: Flavour, database: str, kept: Mapping[Retention, int], org
             f"  influxdb3 create database --retention-period {days}d {database}/{name}"
             for name, days in kept.items()
         )
-    return f"  victoria-metrics -retentionPeriod={max(kept.values())}d -dedup.minScrapeInterval=1ms"
+    # One time for all, so what may live shortest decides.
+    return f"  victoria-metrics -retentionPeriod={min(kept.values())}d -dedup.minScrapeInterval=1ms"
 
 
 def advice(flavour: Flavour, database: str, kept: Mapping[Retention, int], org: str, why: str) -> str:

@@ -125,7 +125,7 @@ class InfluxStore:
         self.version = answer.header("x-influxdb-version") or "unknown"
         self.flavour = setup.flavour_of(self.version, self._own_metrics())
         if self.flavour == "vm":
-            self.version = "VictoriaMetrics"
+            self._check_vm()
         elif self.flavour == "v1":
             self._sign_in_v1()
             self._make_v1()
@@ -187,6 +187,14 @@ class InfluxStore:
         return SinkRefused(
             setup.advice(self.flavour, address.database, self.kept, address.user or "ORG", why)
         )
+
+    def _check_vm(self) -> None:
+        self.version = "VictoriaMetrics"
+        kept_s = setup.kept_by_vm(self._call("GET", "/flags", {}).body)
+        if kept_s is None:
+            log.warning("sink_retention_unknown", server=self.version)
+        elif setup.lives_too_long(kept_s, self.kept["raw"]):
+            raise self._refused(f"this server keeps everything for {kept_s / setup.DAY_S:g} days")
 
     # 1.x
 

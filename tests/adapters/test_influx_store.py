@@ -512,6 +512,16 @@ def test_a_server_whose_yes_is_not_durable_gets_its_points_again_after_it_was_ki
     sink.close()
 
 
+def test_a_victoria_that_keeps_places_for_months_is_refused_with_the_option(tmp_path: Path) -> None:
+    server = Victoria(tmp_path / "long", kept="13")
+    server.start()
+    sink = InfluxStore(server.url("occ"))
+    with pytest.raises(SinkRefused, match=r"403 days(.|\n)*-retentionPeriod=14d"):
+        sink.prepare()
+    sink.close()
+    server.stop()
+
+
 @pytest.mark.parametrize("scripted", ["3.10.0"], indirect=True)
 def test_3x_databases_are_made_with_their_retention(scripted: tuple[str, Answers]) -> None:
     url, answers = scripted

@@ -16,6 +16,7 @@ from ingest.stores.measurements import MEASUREMENTS
 from ingest.stores.schema import from_ms
 from workplace.ports import ZoneBin
 
+FIVE = timedelta(minutes=5)
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 moments = st.integers(0, 1_900_000_000).map(lambda s: from_ms(s * 1000))
 measurements = st.sampled_from(sorted(MEASUREMENTS))
@@ -58,14 +59,14 @@ def test_folding_days_gives_what_folding_five_minutes_gives(step: timedelta, num
     by_inner = SeriesFold(begin, end, inner)
     counts: dict[datetime, int] = {}
     for number in numbers:
-        at = begin + number * SeriesFold.BIN
+        at = begin + number * FIVE
         made = ZoneBin("z", at, number % 5, number % 7, 0.5, 1.0, number % 3, 9, 80.0)
         whole.add(made, 1)
         by_inner.add(made, 1)
         start = at - (at - begin) % inner
         counts[start] = counts.get(start, 0) + 1
     for part in by_inner.result():
-        summed = part.coverage_pct * (inner // SeriesFold.BIN)  # a reader gives the sum
+        summed = part.coverage_pct * (inner // FIVE)  # a reader gives the sum
         values = {name: getattr(part, name) for name in part.__slots__}
         in_two.add(ZoneBin(**(values | {"coverage_pct": summed})), counts[part.start])
     for mine, other in zip(whole.result(), in_two.result(), strict=True):
@@ -132,10 +133,24 @@ def test_durations_of_1x() -> None:
 
 def test_the_commands_for_a_person_are_whole() -> None:
     kept: dict[influx_setup.Retention, int] = {"raw": 14, "agg": 396}
-    assert "-retentionPeriod=396d -dedup.minScrapeInterval=1ms" in influx_setup.commands(
+    assert "-retentionPeriod=14d -dedup.minScrapeInterval=1ms" in influx_setup.commands(
         "vm", "occ", kept, "hq"
     )
     assert "--org hq --name occ/agg --retention 396d" in influx_setup.commands("v2", "occ", kept, "hq")
     assert 'CREATE RETENTION POLICY "agg" ON "occ" DURATION 396d' in influx_setup.commands(
         "v1", "occ", kept, "hq"
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "days"),
+    [
+        ('-httpListenAddr=":1"\n-retentionPeriod="14d"\n', 14),
+        ('-retentionPeriod="24"', 24 * 31),
+        ("-retentionPeriod=2w", 14),
+        ('-retentionPeriod="1.5y"', 547.5),
+        ("-other=1", None),
+    ],
+)
+def test_how_long_a_victoria_keeps(flags: str, days: float | None) -> None:
+    assert influx_setup.kept_by_vm(flags) == (None if days is None else days * 86_400)
