@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests start themselves: servers, a browser and agents (Mosquitto, InfluxDB, VictoriaMetrics, Chromium,
-# Net-SNMP),
-# and compilers and a simulator for the firmware of desk nodes.
+# Net-SNMP), and compilers and a simulator for the firmware of desk nodes.
 set -euo pipefail
 missing=()
 command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
