@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from ingest.rollups import (
@@ -16,13 +16,16 @@ from ingest.rollups import (
     zone_bins,
 )
 from ingest.stores.line_protocol import Line, LineEncoder
-from ingest.stores.schema import TransitionRow, from_ms, to_ms
+from ingest.stores.schema import HoldEnded, TransitionRow, from_ms, to_ms
 from ingest.stores.sqlite_store import SqliteStore
 from ingest.stores.transaction import Transaction
 from workplace.floor_plan import FloorPlan, Zone
 
 #: At most this much site time in one transaction: a long stop must not make one long commit.
 _STRETCH_MS = DAY_MS
+#: A hold is told this much later than its bin is closed, which is 20 minutes after its end: for 15 somebody may come
+#: back and go on with it (R19).
+_HOLD_GRACE_MS = 2 * BIN_MS
 _BINS_UNTIL, _HOURS_UNTIL, _DAYS_UNTIL = "rolled_bins_until", "rolled_hours_until", "rolled_days_until"
 
 
@@ -32,7 +35,7 @@ class RollupWriter:
     def __init__(self, store: SqliteStore, plan: FloorPlan, encoder: LineEncoder | None) -> None:
         self._store = store
         self._zones = [zone for zone in plan.zone.values() if counted_places(zone)]
-        self.counted = frozenset(place for zone in self._zones for place in counted_places(zone))
+        self._counted = frozenset(place for zone in self._zones for place in counted_places(zone))
         self._encoder = encoder
 
     def is_due(self, now: datetime) -> bool:
@@ -56,6 +59,18 @@ class RollupWriter:
             # The day so far, once an hour; it is sent when it is over.
             self._put_days(transaction, to_ms(now) // DAY_MS * DAY_MS, to_ms(now))
         return lines + self._run(transaction, now, late_ms, _DAYS_UNTIL, DAY_MS, self._put_days)
+
+    def hold_lines(self, holds: Iterable[HoldEnded]) -> list[Line]:
+        """Return the lines of holds for the sink; fixed places have none."""
+        if self._encoder is None:
+            return []
+        made = (self._encoder.hold(hold) for hold in holds if hold.place in self._counted)
+        return [line for line in made if line is not None]
+
+    def is_told(self, hold: HoldEnded) -> bool:
+        """Return whether the holds that ended with this one have been told to the sink."""
+        until = self._store.meta(_BINS_UNTIL)
+        return until is not None and to_ms(hold.ended_at) < until - _HOLD_GRACE_MS
 
     def is_late(self, at: datetime) -> bool:
         """Return whether the bin of `at` has been written already."""
@@ -98,6 +113,8 @@ class RollupWriter:
         if self._encoder is not None:
             health = self._store.gateway_bins(begin, end)
             lines += [line for row in health if (line := self._encoder.gateway_bin(row)) is not None]
+            ended = self._store.holds_ended(begin - _HOLD_GRACE_MS, end - _HOLD_GRACE_MS)
+            lines += self.hold_lines(ended)
         return lines
 
     def _put_hours(self, transaction: Transaction, begin: int, end: int) -> list[Line]:
@@ -111,7 +128,7 @@ class RollupWriter:
         return lines
 
     def _put_days(self, transaction: Transaction, begin: int, end: int) -> list[Line]:
-        days = hold_days(self._store.holds_ended(begin, end), self.counted)
+        days = hold_days(self._store.holds_ended(begin, end), self._counted)
         transaction.put_hold_days(days)
         if self._encoder is None:
             return []

@@ -284,6 +284,8 @@ class SiteBook:
         transaction.quarantine(page.rejected, self._clock.now())
         transaction.add_strangers(item.stranger for item in page.rejected if item.stranger is not None)
         late = [change.row.at for change in rows if self._rollups.is_late(change.row.at)]
+        # Holds that ended too long ago; the others are told when they cannot go on any more.
+        page.lines += self._rollups.hold_lines(hold for hold in page.ended if self._rollups.is_told(hold))
         if late or self._rollups.is_due(self.runtime.now):
             page.lines += self._rollups.run(transaction, self.runtime.now, min(late, default=None))
         self._write_lines(transaction, page, rows)
@@ -324,7 +326,6 @@ class SiteBook:
         if encoder is None:
             return
         made: list[Line | None] = [encoder.desk_state(change.row, change.before) for change in rows]
-        made += [encoder.hold(hold) for hold in page.ended if hold.place in self._rollups.counted]
         hour = to_ms(self.runtime.now) // HOUR_MS
         if hour != self._told_hour:
             page.told_hour = hour

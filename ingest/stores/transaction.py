@@ -176,8 +176,10 @@ class Transaction:
         self._connection.executemany(_INSERT_TRANSITION, [_transition_row(row) for row in rows])
 
     def begin_hold(self, hold_id: str, place: str, zone: str, started_at: datetime) -> None:
+        """Begin a hold, or open again one that had ended: whoever comes back soon goes on with theirs (R19)."""
         self._connection.execute(
-            "INSERT OR IGNORE INTO hold (hold_id, place, zone, started_at) VALUES (?,?,?,?)",
+            "INSERT INTO hold (hold_id, place, zone, started_at) VALUES (?,?,?,?) ON CONFLICT (hold_id)"
+            " DO UPDATE SET ended_at = NULL, outcome = NULL, coverage_pct = NULL",
             (hold_id, place, zone, to_ms(started_at)),
         )
 

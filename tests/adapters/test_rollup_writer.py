@@ -108,6 +108,10 @@ def test_a_hold_becomes_a_row_with_its_coverage_and_a_part_of_its_day(
     assert store.holds_ended(to_ms(NINE), to_ms(NINE + 2 * HOUR)) == [ended]
     so_far = run(store, writer, NINE + 2 * HOUR)
     assert named(so_far, "hold_day") == [], "a day is sent when it is over"
+    assert named(so_far, "hold") == [
+        b'hold,site=klein,zone=%s,desk=1-O1 dur_s=3600.0,start_ms=%di,outcome="reclaimable",hold_id="h1",'
+        b"coverage_pct=75.0 %d" % (ZONE.encode(), to_ms(NINE), to_ms(NINE + HOUR))
+    ]
     expected = [HoldBucket("reclaimable", 3600, 1, 3600.0, 75.0)]
     assert history.hold_histogram(None, DAY, DAY + ONE_DAY) == expected
     over = run(store, writer, DAY + ONE_DAY + 10 * MINUTE)
@@ -116,6 +120,24 @@ def test_a_hold_becomes_a_row_with_its_coverage_and_a_part_of_its_day(
         % (ZONE.encode(), to_ms(DAY))
     ]
     assert history.hold_histogram(None, DAY, DAY + ONE_DAY) == expected
+
+
+def test_a_hold_that_goes_on_after_its_end_is_told_once(store: SqliteStore, writer: RollupWriter) -> None:
+    run(store, writer, NINE)
+    with store.transaction() as transaction:
+        transaction.begin_hold("h1", "1-O1", ZONE, NINE)
+        transaction.end_hold("h1", NINE + 10 * MINUTE, "just_left")
+        transaction.begin_hold("h1", "1-O1", ZONE, NINE)  # whoever it was came back
+    assert named(run(store, writer, NINE + 35 * MINUTE), "hold") == []
+    with store.transaction() as transaction:
+        ended = transaction.end_hold("h1", NINE + 30 * MINUTE, "reclaimable")
+    assert ended is not None
+    assert named(run(store, writer, NINE + 54 * MINUTE), "hold") == [], "for 15 minutes it may go on"
+    assert not writer.is_told(ended)
+    (line,) = named(run(store, writer, NINE + 55 * MINUTE), "hold")
+    assert writer.is_told(ended)
+    assert b"dur_s=1800.0" in line
+    assert named(run(store, writer, NINE + 2 * HOUR), "hold") == []
 
 
 def test_holds_of_fixed_places_are_in_no_figure(store: SqliteStore, example_plan: FloorPlan) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.stores.line_protocol import LineEncoder, LineWriter
+from ingest.stores.line_protocol import LineEncoder, LineWriter, SeriesClock
 from ingest.stores.measurements import KEPT_DAYS, MEASUREMENTS, TAGS, kept_days
 from ingest.stores.schema import (
     DESK_LEVEL_DAYS,
@@ -108,6 +108,21 @@ def test_events_of_one_millisecond_stay_two_points_and_late_ones_keep_their_time
     times = [0, 0, 5_000, 1, 0]
     lines = [encoder.sensor_event(event(value=True, after_ms=ms), "z", "d") for ms in times]
     assert [parse(line[1])[3] - NINE_MS for line in lines if line] == [0, 1, 5_000, 2, 3]
+
+
+@given(st.lists(st.integers(0, 12), max_size=60))
+def test_every_point_of_a_series_has_a_millisecond_of_its_own_as_near_as_may_be(wanted: list[int]) -> None:
+    clock = SeriesClock()
+    given = [clock.unique("series", ms) for ms in wanted]
+    assert len(set(given)) == len(given)
+    for position, (ms, got) in enumerate(zip(wanted, given, strict=True)):
+        assert set(range(ms, got)) <= set(given[:position]), "what lies before it was taken"
+
+
+def test_a_hundred_facts_of_one_instant_and_a_late_one_stay_apart() -> None:
+    clock = SeriesClock()
+    assert [clock.unique("series", 5) for _ in range(100)] == list(range(5, 105))
+    assert [clock.unique("series", ms) for ms in (50, 3, 3, 104)] == [105, 3, 4, 106]
 
 
 def test_transitions_of_one_place_strictly_increase() -> None:
