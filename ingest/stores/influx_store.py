@@ -274,6 +274,8 @@ class InfluxStore:
                 continue
             if answer.status >= 500 or answer.status == 429:
                 raise SinkUnavailable(f"{answer.status}: {answer.body[:200]}")
+            if answer.status == 401:
+                raise SinkRefused(f"the server answered 401: {answer.body[:200]}")
             if known is None:
                 listed = self._call("GET", path, {"format": "json"})
                 known = setup.names_in(_json(listed.body)) if listed.status < 300 else set()

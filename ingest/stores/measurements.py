@@ -130,7 +130,7 @@ MEASUREMENTS = {
         Measurement(
             "hold",
             "raw",
-            "a hold that ended, of a place that is not fixed",
+            "a hold that ended, of a place that is not fixed; told 20 minutes later",
             "end of the hold",
             0,
             ("site", "zone", "desk"),

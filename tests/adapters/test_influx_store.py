@@ -26,7 +26,8 @@ from ingest.stores.forwarder import MAX_LINES, Forwarder, OutboxRow
 from ingest.stores.history import SqliteHistory
 from ingest.stores.influx_history import InfluxHistory
 from ingest.stores.influx_store import InfluxAddress, InfluxStore
-from ingest.stores.schema import to_ms
+from ingest.stores.line_protocol import LineEncoder
+from ingest.stores.schema import TransitionRow, from_ms, to_ms
 from ingest.stores.sink import LinesDropped, LinesRefused, SinkRefused, SinkUnavailable
 from ingest.stores.sqlite_store import SqliteStore
 from tests.time_servers import PASSWORD, Influx, Victoria
@@ -642,3 +643,25 @@ def test_3x_is_asked_in_pieces_with_one_statement_each(
     assert all("GROUP BY time(86400s)" in query["q"][0] and ";" not in query["q"][0] for query in asked)
     assert (read.zone, read.in_use_avg, read.in_use_max) == ("z1", 1.5, 3)
     history.close()
+
+
+@pytest.mark.parametrize("influx", [pytest.param(False, id="open server")], indirect=True)
+def test_a_repetition_with_a_later_time_does_not_hide_a_change_found_out_afterwards(influx: Influx) -> None:
+    """The hour strikes while somebody has already left; that they left is seen later, and lies before the hour."""
+    now = from_ms(NOW_MS)
+    sat, left, hour = (now - timedelta(minutes=minutes) for minutes in (50, 12, 10))
+    rows = [
+        TransitionRow("d1", "z1", sat, "in_use", "occupied", "h1", "active", ("motion",), sat),
+        TransitionRow("d1", "z1", left, "just_left", "held", "h1", "active", ("silence",), now),
+    ]
+    encoder = LineEncoder("hq")
+    sink = InfluxStore(influx.url("occ"))
+    made = (
+        encoder.desk_state(rows[0], None),
+        encoder.state_again(rows[0], hour),
+        encoder.desk_state(rows[1], rows[0]),
+    )
+    sink.write("raw", b"\n".join(line[1] for line in made if line is not None))
+    state = InfluxHistory(sink, "hq").last_states(None, now)["d1"]
+    assert (state.phase, state.since) == ("just_left", left)
+    sink.close()

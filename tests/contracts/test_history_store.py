@@ -328,12 +328,15 @@ def test_the_newest_state_counts_whatever_the_order_of_arrival(rig: Rig, store: 
         change("d1", NOW - timedelta(minutes=10), "just_left", hold="h1"),
         change("d1", NOW - timedelta(minutes=70), "free"),
         change("d2", NOW - timedelta(minutes=5), "free", zone="z2"),
+        change("d3", NOW - timedelta(minutes=9), "in_use", hold="h3"),
+        change("d3", NOW - timedelta(minutes=8), "free"),
     ]
     store.append(rows[1:])
     store.append(rows[:1])  # a gateway that was away sends what is older
     expected = {
         "d1": LastState("d1", "z1", NOW - timedelta(minutes=10), "just_left", "held", "h1"),
         "d2": LastState("d2", "z2", NOW - timedelta(minutes=5), "free", "free", None),
+        "d3": LastState("d3", "z1", NOW - timedelta(minutes=8), "free", "free", None),
     }
     assert store.last_states(None, NOW) == expected
     assert store.last_states(["z2"], NOW) == {"d2": expected["d2"]}
