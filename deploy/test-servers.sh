@@ -30,3 +30,9 @@ fi
 apt-get update -qq
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null
 [ "$made_policy" = no ] || rm -f "$policy"
+# nor shall they start with the machine
+if command -v systemctl >/dev/null; then
+  for package in "${missing[@]}"; do
+    case $package in mosquitto|influxdb|victoria-metrics|snmpd) systemctl disable --now "$package" >/dev/null 2>&1 || true ;; esac
+  done
+fi
