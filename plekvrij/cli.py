@@ -6,7 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from plekvrij import backup_commands, channel_commands, logs, policy_command, process_commands, wiring
+from plekvrij import (
+    care_commands,
+    channel_commands,
+    export_command,
+    logs,
+    policy_command,
+    process_commands,
+    wiring,
+)
 from plekvrij.arguments import ha_prefix as _ha_prefix
 from plekvrij.arguments import needs as _needs
 from plekvrij.arguments import site_of as _site
@@ -207,7 +215,8 @@ COMMANDS: dict[str, CommandSpec] = {
         ),
         *process_commands.COMMANDS,
         *channel_commands.COMMANDS,
-        *backup_commands.COMMANDS,
+        *care_commands.COMMANDS,
+        *export_command.COMMANDS,
         CommandSpec(
             "replay",
             "Send a recording of real sensors through the whole way and compare with the truth, or print the digest of"

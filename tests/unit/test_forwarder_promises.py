@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.inbox import SinkProgress
@@ -82,55 +82,33 @@ class World:
         self.outbox[self.added] = (self.added, "agg" if self.added % 3 == 0 else "raw", line)
 
     def happen(self, what: str) -> None:
-        match what:
-            case "good":
-                self.add(poison=False)
-            case "poison":
-                self.add(poison=True)
-            case "kill":
-                self._flush()
-                self.in_memory.clear()
-                self.boots += 1
-            case "away":
-                self.trouble = SinkUnavailable("no route")
-            case "fails":
-                self.trouble = SinkUnavailable("500: disk full", is_fault=True)
-            case "refuses":
-                self.trouble = SinkRefused("401")
-            case "well":
-                self.trouble = None
-            case "time":
-                self.now += 25
-                self._flush()
-            case "step":
+        troubles: dict[str, Exception | None] = {
+            "away": SinkUnavailable("no route"),
+            "fails": SinkUnavailable("500: disk full", is_fault=True),
+            "refuses": SinkRefused("401"),
+            "well": None,
+        }
+        if what in troubles:
+            self.trouble = troubles[what]
+        elif what in ("good", "poison"):
+            self.add(poison=what == "poison")
+        elif what == "kill":
+            self._flush()
+            self.in_memory.clear()
+            self.boots += 1
+        elif what == "time":
+            self.now += 25
+            self._flush()
+        else:  # seven are as many as it takes to suspect the lines
+            for _ in range(7 if what == "many steps" else 1):
                 self.forwarder.step()
-            case "many steps":  # as often as it takes to suspect the lines
-                for _ in range(7):
-                    self.forwarder.step()
 
 
-happenings = st.lists(
-    st.sampled_from(
-        [
-            "good",
-            "good",
-            "poison",
-            "kill",
-            "away",
-            "fails",
-            "refuses",
-            "well",
-            "time",
-            "step",
-            "step",
-            "many steps",
-        ]
-    ),
-    max_size=60,
-)
+HAPPENINGS = ("good", "poison", "kill", "away", "fails", "refuses", "well", "time", "step", "many steps")
 
 
-@given(happenings, st.booleans())
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(HAPPENINGS), min_size=10, max_size=80), st.booleans())
 def test_every_good_line_ends_on_the_disk_of_the_server(story: list[str], settles: bool) -> None:
     """`settles`: as VictoriaMetrics, whose yes comes before its disk has the points; else as InfluxDB."""
     world = World(settle_s=60.0 if settles else 0.0, durable_after_s=DURABLE_AFTER_S if settles else 0.0)
