@@ -22,7 +22,7 @@ from influxdb_client.rest import ApiException
 
 from ingest.stores import influx_setup as setup
 from ingest.stores.influx_reading import rows_of
-from ingest.stores.measurements import kept_days
+from ingest.stores.measurements import Retention, kept_days
 from ingest.stores.schema import DESK_LEVEL_DAYS
 from ingest.stores.sink import LinesDropped, LinesRefused, SinkRefused, SinkUnavailable
 from workplace.errors import SettingInvalid
@@ -217,14 +217,24 @@ class InfluxStore:
         try:
             found = setup.policies_of(self._command(f'SHOW RETENTION POLICIES ON "{database}"'))
             for name, days in self.kept.items():
-                if found.get(name) != days * setup.DAY_S:
-                    self._command(setup.policy_statement(database, name, days, exists=name in found))
+                self._make_policy(name, days, found.get(name))
         except SinkRefused as error:
             if "401" in str(error):  # a wrong password is no question of rights
                 raise
             raise self._refused(
                 f"the retention of '{database}' is not as it must be: {forbidden or error}"
             ) from error
+
+    def _make_policy(self, name: Retention, days: int, kept_s: int | None) -> None:
+        if kept_s == days * setup.DAY_S:
+            return
+        is_there = kept_s is not None
+        try:
+            self._command(setup.policy_statement(self.address.database, name, days, exists=is_there))
+        except SinkRefused:
+            # Somebody who may keeps it for a shorter time than we would: that is theirs to say.
+            if kept_s is None or setup.lives_too_long(kept_s, days):
+                raise
 
     def _command(self, influxql: str) -> list[dict[str, Any]]:
         return _results(self._call("POST", "/query", {"q": influxql}))

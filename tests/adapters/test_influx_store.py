@@ -459,6 +459,10 @@ def test_a_user_without_rights_is_told_the_commands_until_somebody_ran_them(infl
     assert writer.prepare().startswith("1.")
     writer.write("raw", b"desk_state,desk=a occ=1i %d" % NOW_MS)
     assert count_points(writer) == 1
+    admin._command('ALTER RETENTION POLICY "raw" ON "occ" DURATION 7d')
+    writer.prepare()  # shorter is theirs to say
+    (kept,) = [row for row in admin._command('SHOW RETENTION POLICIES ON "occ"') if row["name"] == "raw"]
+    assert kept["duration"] == "168h0m0s"
     admin.close()
     writer.close()
 
