@@ -43,7 +43,7 @@ def _tag(value: str) -> str:
     return value.rstrip("\\").translate(_TAG)
 
 
-#: type of the field, type of the value -> how `%` writes it; `%.0s` writes nothing.
+#: type of the field, type of the value -> how `%` writes it; `%.0a` writes nothing.
 _WRITTEN: dict[tuple[str, type], str] = {
     ("int", int): "%di",
     ("int", bool): "%di",
@@ -51,6 +51,8 @@ _WRITTEN: dict[tuple[str, type], str] = {
     ("float", float): "%r",
     ("text", str): '"%s"',
 }
+#: How many escaped texts are kept: reasons come again and again, a hold has a few lines.
+_TEXTS = 4096
 
 
 class _Form:
@@ -58,12 +60,12 @@ class _Form:
 
     def __init__(self, fields: dict[str, Field], types: tuple[type, ...]) -> None:
         parts: list[str] = []
-        self.texts: list[int] = []
+        texts: list[int] = []
         self.floats: list[int] = []
         nothing = ""
         for position, ((name, field), found) in enumerate(zip(fields.items(), types, strict=True)):
             if found is type(None):
-                nothing += "%.0s"
+                nothing += "%.0a"
                 continue
             way = _WRITTEN.get((field.kind, found))
             if way is None:
@@ -71,19 +73,25 @@ class _Form:
             parts.append(f"{nothing}{name}={way}")
             nothing = ""
             if found is str:
-                self.texts.append(position)
+                texts.append(position + 1)
             elif found is float:
                 self.floats.append(position)
-        self.template = f"%s {','.join(parts)}{nothing} %d" if parts else ""
+        self.is_empty = not parts
+        self._template = f"%s {','.join(parts)}{nothing} %d".encode()
+        self._texts = tuple(texts)
+        self._escaped: dict[str, bytes] = {}
 
-    def write(self, prefix: str, values: tuple[FieldValue, ...], ms: int) -> bytes:
-        for position in self.texts:
-            text = values[position]
-            if not isinstance(text, str):
-                raise TypeError(text)
-            if '"' in text or "\\" in text or "\n" in text or "\r" in text:
-                values = (*values[:position], text.translate(_TEXT), *values[position + 1 :])
-        return (self.template % (prefix, *values, ms)).encode()
+    def write(self, prefix: bytes, values: tuple[FieldValue, ...], ms: int) -> bytes:
+        arguments: list[FieldValue | bytes] = [prefix, *values, ms]
+        for position in self._texts:
+            text: str = arguments[position]  # type: ignore[assignment]  # the form says that it is a text
+            escaped = self._escaped.get(text)
+            if escaped is None:
+                if len(self._escaped) >= _TEXTS:
+                    self._escaped.clear()
+                escaped = self._escaped[text] = text.translate(_TEXT).encode()
+            arguments[position] = escaped
+        return self._template % tuple(arguments)
 
 
 class LineWriter:
@@ -97,14 +105,13 @@ class LineWriter:
         self._tags = measurement.tags
         self._forms: dict[tuple[type, ...], _Form] = {}
 
-    def prefix(self, *tags: str) -> str:
+    def prefix(self, *tags: str) -> bytes:
         """Return the escaped beginning of a series; an empty tag is left out, as the format wants it."""
         pairs = zip(self._tags, tags, strict=True)
-        return self._name.translate(_MEASUREMENT) + "".join(
-            f",{tag}={_tag(value)}" for tag, value in pairs if _tag(value)
-        )
+        written = "".join(f",{tag}={_tag(value)}" for tag, value in pairs if _tag(value))
+        return (self._name.translate(_MEASUREMENT) + written).encode()
 
-    def line(self, prefix: str, ms: int, values: tuple[FieldValue, ...]) -> Line | None:
+    def line(self, prefix: bytes, ms: int, values: tuple[FieldValue, ...]) -> Line | None:
         """Return the line; None when no field has a value. A number that is not finite is none.
 
         Raises:
@@ -117,17 +124,7 @@ class LineWriter:
         for position in form.floats:
             if not math.isfinite(values[position]):  # type: ignore[arg-type]  # the form says that it is a float
                 return self.line(prefix, ms, (*values[:position], None, *values[position + 1 :]))
-        return (self.retention, form.write(prefix, values, ms)) if form.template else None
-
-
-class _Used:
-    """The used milliseconds of one series: stretches [first, end), in the order in which they were begun."""
-
-    __slots__ = ("end", "stretches")
-
-    def __init__(self) -> None:
-        self.end = 0
-        self.stretches: list[list[int]] = []
+        return None if form.is_empty else (self.retention, form.write(prefix, values, ms))
 
 
 class SeriesClock:
@@ -136,25 +133,30 @@ class SeriesClock:
     """
 
     def __init__(self) -> None:
-        self._used: dict[str, _Used] = {}
+        # Stretches [first, end) of used milliseconds; the one that ends last stands last.
+        self._used: dict[bytes, list[list[int]]] = {}
 
-    def unique(self, series: str, ms: int) -> int:
+    def unique(self, series: bytes, ms: int) -> int:
         """Return the first free millisecond at or after `ms`; late events keep their place in time."""
         used = self._used.get(series)
         if used is None:
-            used = self._used[series] = _Used()
-        stretches = used.stretches
-        if ms < used.end:
-            ms = _first_free(stretches, ms)
-        for stretch in reversed(stretches):
+            self._used[series] = [[ms, ms + 1]]
+            return ms
+        newest = used[-1]
+        if ms > newest[1]:  # nearly always
+            used.append([ms, ms + 1])
+            if len(used) > _REMEMBERED:
+                del used[0]
+            return ms
+        ms = _first_free(used, ms)
+        for stretch in reversed(used):
             if stretch[1] == ms:
                 stretch[1] = ms + 1
                 break
         else:
-            stretches.append([ms, ms + 1])
-            if len(stretches) > _REMEMBERED:
-                del stretches[0]
-        used.end = max(used.end, ms + 1)
+            used.insert(0, [ms, ms + 1])
+            if len(used) > _REMEMBERED:
+                del used[1]
         return ms
 
 
@@ -173,7 +175,7 @@ class LineEncoder:
 
     def __init__(self, site: str) -> None:
         self._site = site
-        self._prefixes: dict[tuple[str | None, ...], str] = {}
+        self._prefixes: dict[tuple[str | None, ...], bytes] = {}
         self._clock = SeriesClock()
         (
             self._event,
@@ -225,6 +227,7 @@ class LineEncoder:
         """Return the point of one change of a place. Times of one place strictly increase already."""
         prefix = self._series(self._state, "desk_state", row.zone, row.place)
         since_ms = to_ms(row.at)
+        lasted = None if before is None else row.at - before.at
         return self._state.line(
             prefix,
             self._clock.unique(prefix, since_ms),
@@ -233,7 +236,7 @@ class LineEncoder:
                 OCCUPANCY_CODES[row.occupancy],
                 since_ms,
                 None if before is None else PHASE_CODES[before.phase],
-                None if before is None else (row.at - before.at).days * 86_400 + (row.at - before.at).seconds,
+                None if lasted is None else lasted.days * 86_400 + lasted.seconds,
                 ",".join(row.reasons),
                 row.hold_id,
             ),
@@ -335,7 +338,7 @@ class LineEncoder:
             ),
         )
 
-    def _series(self, writer: LineWriter, *key: str) -> str:
+    def _series(self, writer: LineWriter, *key: str) -> bytes:
         prefix = self._prefixes.get(key)
         if prefix is None:
             prefix = self._prefixes[key] = writer.prefix(self._site, *key[1:])

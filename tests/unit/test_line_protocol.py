@@ -113,7 +113,7 @@ def test_events_of_one_millisecond_stay_two_points_and_late_ones_keep_their_time
 @given(st.lists(st.integers(0, 12), max_size=60))
 def test_every_point_of_a_series_has_a_millisecond_of_its_own_as_near_as_may_be(wanted: list[int]) -> None:
     clock = SeriesClock()
-    given = [clock.unique("series", ms) for ms in wanted]
+    given = [clock.unique(b"series", ms) for ms in wanted]
     assert len(set(given)) == len(given)
     for position, (ms, got) in enumerate(zip(wanted, given, strict=True)):
         assert set(range(ms, got)) <= set(given[:position]), "what lies before it was taken"
@@ -121,8 +121,8 @@ def test_every_point_of_a_series_has_a_millisecond_of_its_own_as_near_as_may_be(
 
 def test_a_hundred_facts_of_one_instant_and_a_late_one_stay_apart() -> None:
     clock = SeriesClock()
-    assert [clock.unique("series", 5) for _ in range(100)] == list(range(5, 105))
-    assert [clock.unique("series", ms) for ms in (50, 3, 3, 104)] == [105, 3, 4, 106]
+    assert [clock.unique(b"series", 5) for _ in range(100)] == list(range(5, 105))
+    assert [clock.unique(b"series", ms) for ms in (50, 3, 3, 104)] == [105, 3, 4, 106]
 
 
 def test_transitions_of_one_place_strictly_increase() -> None:
@@ -154,10 +154,10 @@ def test_a_value_of_another_type_never_becomes_a_line() -> None:
     """A server would refuse it, or worse, store it; so it is a mistake of ours that shows at once."""
     writer = LineWriter("desk_hour")
     with pytest.raises(TypeError, match="'n' is int, not float"):
-        writer.line("desk_hour", 1, (1.0, 2.0, 3.0, 4.0))
+        writer.line(b"desk_hour", 1, (1.0, 2.0, 3.0, 4.0))
     with pytest.raises(TypeError, match="'occ_s' is float, not str"):
-        writer.line("desk_hour", 1, ("1", 2.0, 3, 4.0))
-    assert writer.line("desk_hour", 1, (None, None, None, float("nan"))) is None
+        writer.line(b"desk_hour", 1, ("1", 2.0, 3, 4.0))
+    assert writer.line(b"desk_hour", 1, (None, None, None, float("nan"))) is None
 
 
 def test_a_line_break_in_a_text_does_not_end_the_line() -> None:
