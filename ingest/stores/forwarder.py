@@ -96,9 +96,18 @@ class Forwarder:
     def run(self) -> None:
         try:
             while not self._stop.is_set():
-                self._stop.wait(self.step())
+                self._stop.wait(self._supervised_step())
         finally:
             self._sink.close()
+
+    def _supervised_step(self) -> float:
+        """Whatever a server makes of us, screens and decisions go on: log it, and begin anew after a pause."""
+        try:
+            return self.step()
+        except Exception as error:
+            log.exception("forwarder_failed")
+            self._is_prepared = False
+            return self._failed("failed", repr(error), None)
 
     def step(self) -> float:
         """Send one chunk; return how long to wait before the next, s."""

@@ -115,8 +115,8 @@ def advice(flavour: Flavour, database: str, kept: Mapping[Retention, int], org: 
 
 
 def policies_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Return name -> seconds of the rows of `SHOW RETENTION POLICIES`."""
-    return {row["name"]: seconds_of(row["duration"]) for row in rows}
+    """Return name -> seconds of the rows of `SHOW RETENTION POLICIES`; rows of something else are skipped."""
+    return {row["name"]: seconds_of(row["duration"]) for row in rows if "duration" in row}
 
 
 def names_in(answer: object) -> set[str]:

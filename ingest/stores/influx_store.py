@@ -310,7 +310,9 @@ class InfluxStore:
                 method,
                 query_params=list(query.items()),
                 header_params={"Content-Type": "text/plain; charset=utf-8", **(headers or {})},
-                body=b"\n" if body is None and method == "POST" else body,
+                body=b"\n"
+                if body is None and method != "GET"
+                else body,  # the client sends no other empty one
                 _preload_content=False,
                 _return_http_data_only=True,
             )

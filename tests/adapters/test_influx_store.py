@@ -408,6 +408,27 @@ def test_a_server_that_fails_on_everything_costs_no_line() -> None:
     assert sink.requests < 150, "it must not be asked about each line"
 
 
+def test_an_answer_that_nobody_foresaw_stops_the_forwarder_only_for_a_moment(eventually: Eventually) -> None:
+    class Odd(ScriptedSink):
+        def prepare(self) -> str:
+            self.requests += 1
+            if self.requests == 1:
+                raise KeyError("results")
+            return "scripted"
+
+    told: list[SinkProgress] = []
+    forwarder = Forwarder(lambda after, _: [] if after else [(1, "raw", b"good")], Odd(), told.append)
+    thread = threading.Thread(target=forwarder.run)
+    thread.start()
+    try:
+        eventually(lambda: told, what="the line being sent after all")
+        assert forwarder.status.state == "ok"
+    finally:
+        forwarder.stop()
+        thread.join(30)
+    assert not thread.is_alive()
+
+
 def test_two_hours_without_a_server_are_made_up_for_in_pieces(
     influx: Influx, sink: InfluxStore, book: SqliteStore, tmp_path: Path, eventually: Eventually
 ) -> None:
