@@ -182,6 +182,7 @@ class OutsideServer:
             for name in store.kept:
                 _remove(store, f"{database}/{name}")
             store.close()
+        self._made.clear()
 
 
 def _remove(store: Any, bucket: str) -> None:

@@ -5,6 +5,7 @@ Times in tables are integer milliseconds since 1970 UTC. Nothing here names a pe
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -102,10 +103,10 @@ CREATE INDEX IF NOT EXISTS gw_health_start ON gw_health (start);
 """
 
 #: Where this one is, all are: the script above runs in order.
-LAST_TABLE = "gw_health"
+LAST_TABLE = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", TABLES)[-1]
 
 #: Columns that came later: (table, column, type). They may be empty, so a file of before is still good.
-ADDED_COLUMNS = (("hold", "coverage_pct", "REAL"),)
+LATER_COLUMNS = (("hold", "coverage_pct", "REAL"),)
 
 #: Rows about single places live two weeks (design, section 5: privacy); zones and five minutes 13 months.
 DESK_LEVEL_DAYS = 14

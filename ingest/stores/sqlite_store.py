@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.stores.schema import (
-    ADDED_COLUMNS,
+    LATER_COLUMNS,
     SCHEMA_VERSION,
     TABLES,
     GatewayBin,
@@ -91,7 +91,7 @@ class SqliteStore:
 
     def _bring_up_to_date(self) -> None:
         """Give a file of an earlier release what it lacks; nothing of it changes."""
-        for table, column, kind in ADDED_COLUMNS:
+        for table, column, kind in LATER_COLUMNS:
             if not self._rows(f"SELECT 1 FROM pragma_table_info('{table}') WHERE name = ?", column):
                 self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
         if not self._rows("SELECT 1 FROM zone_hour LIMIT 1"):

@@ -95,9 +95,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
     yield get
     for kind, server in running.items():
-        if kind == "outside":
-            server.remove_all()
-        else:
+        if kind != "outside":
             server.stop()
 
 
@@ -150,9 +148,11 @@ servers_only = rigs("influxdb 1.x", "influxdb 1.x with password", "outside")
 
 
 @pytest.fixture
-def rig(request: pytest.FixtureRequest, servers: Callable[[str], Any], tmp_path: Path) -> Rig:
+def rig(request: pytest.FixtureRequest, servers: Callable[[str], Any], tmp_path: Path) -> Iterator[Rig]:
     kind: str = request.param
-    return sqlite_rig(tmp_path / "site.db") if kind == "sqlite" else influx_rig(kind, servers(kind))
+    yield sqlite_rig(tmp_path / "site.db") if kind == "sqlite" else influx_rig(kind, servers(kind))
+    if kind == "outside":  # after each test: 3 Core has room for five databases
+        servers(kind).remove_all()
 
 
 @pytest.fixture
