@@ -16,7 +16,7 @@ from ingest.rollups import (
     zone_bins,
 )
 from ingest.stores.line_protocol import Line, LineEncoder
-from ingest.stores.schema import HoldEnded, TransitionRow, from_ms, to_ms
+from ingest.stores.schema import DESK_LEVEL_DAYS, HoldEnded, TransitionRow, from_ms, to_ms
 from ingest.stores.sqlite_store import SqliteStore
 from ingest.stores.transaction import Transaction
 from workplace.floor_plan import FloorPlan, Zone
@@ -26,17 +26,27 @@ _STRETCH_MS = DAY_MS
 #: A hold is told this much later than its bin is closed, which is 20 minutes after its end: for 15 somebody may come
 #: back and go on with it (R19).
 _HOLD_GRACE_MS = 2 * BIN_MS
+#: With fewer days of holds the day before is not made again: a part of its holds is gone already.
+_DAYS_TO_CORRECT = 3
 _BINS_UNTIL, _HOURS_UNTIL, _DAYS_UNTIL = "rolled_bins_until", "rolled_hours_until", "rolled_days_until"
 
 
 class RollupWriter:
     """How far it is stands in the store, so a restart goes on where the last commit was."""
 
-    def __init__(self, store: SqliteStore, plan: FloorPlan, encoder: LineEncoder | None) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        plan: FloorPlan,
+        encoder: LineEncoder | None,
+        desk_level_days: int = DESK_LEVEL_DAYS,
+    ) -> None:
         self._store = store
         self._zones = [zone for zone in plan.zone.values() if counted_places(zone)]
         self._counted = frozenset(place for zone in self._zones for place in counted_places(zone))
         self._encoder = encoder
+        # A day is made again from its holds, so these must be kept until well into the next.
+        self._keeps_yesterday = desk_level_days >= _DAYS_TO_CORRECT
 
     def is_due(self, now: datetime) -> bool:
         """Return whether a bin has closed since the last run; `now` is engine time."""
@@ -58,6 +68,7 @@ class RollupWriter:
         if self._store.meta(_HOURS_UNTIL) != hours_before:
             # The day so far, once an hour; it is sent when it is over.
             self._put_days(transaction, to_ms(now) // DAY_MS * DAY_MS, to_ms(now))
+        late_ms = late_ms if self._keeps_yesterday else None
         return lines + self._run(transaction, now, late_ms, _DAYS_UNTIL, DAY_MS, self._put_days)
 
     def hold_lines(self, holds: Iterable[HoldEnded]) -> list[Line]:
@@ -129,7 +140,7 @@ class RollupWriter:
 
     def _put_days(self, transaction: Transaction, begin: int, end: int) -> list[Line]:
         days = hold_days(self._store.holds_ended(begin, end), self._counted)
-        transaction.put_hold_days(days)
+        transaction.put_hold_days(days, from_ms(begin), from_ms(end))
         if self._encoder is None:
             return []
         return [line for row in days if (line := self._encoder.hold_day(row)) is not None]

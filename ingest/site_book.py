@@ -83,7 +83,7 @@ class SiteBook:
         self._encoder = encoder
         self._desk_level_days = desk_level_days
         self._monotonic = monotonic
-        self._rollups = RollupWriter(store, plan, encoder)
+        self._rollups = RollupWriter(store, plan, encoder, desk_level_days)
         self._log = TransitionLog(())
         self._is_current = False
         self._told_hour: int | None = None

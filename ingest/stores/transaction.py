@@ -247,7 +247,14 @@ class Transaction:
     def put_desk_hours(self, rows: Iterable[DeskHour]) -> None:
         self._connection.executemany(_INSERT_HOUR, [_hour_row(row) for row in rows])
 
-    def put_hold_days(self, rows: Iterable[HoldDay]) -> None:
+    def put_hold_days(
+        self, rows: Iterable[HoldDay], from_at: datetime | None = None, to_at: datetime | None = None
+    ) -> None:
+        """Write rows; with a range they are all there is of its days: a hold that went on has another length now."""
+        if from_at is not None and to_at is not None:
+            self._connection.execute(
+                "DELETE FROM hold_day WHERE start >= ? AND start < ?", (to_ms(from_at), to_ms(to_at))
+            )
         self._connection.executemany(
             _INSERT_HOLD_DAY,
             [

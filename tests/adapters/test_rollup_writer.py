@@ -122,22 +122,29 @@ def test_a_hold_becomes_a_row_with_its_coverage_and_a_part_of_its_day(
     assert history.hold_histogram(None, DAY, DAY + ONE_DAY) == expected
 
 
-def test_a_hold_that_goes_on_after_its_end_is_told_once(store: SqliteStore, writer: RollupWriter) -> None:
+def test_a_hold_that_goes_on_after_its_end_is_told_and_counted_once(
+    store: SqliteStore, writer: RollupWriter, history: SqliteHistory
+) -> None:
+    begin = NINE + 50 * MINUTE
     run(store, writer, NINE)
     with store.transaction() as transaction:
-        transaction.begin_hold("h1", "1-O1", ZONE, NINE)
-        transaction.end_hold("h1", NINE + 10 * MINUTE, "just_left")
-        transaction.begin_hold("h1", "1-O1", ZONE, NINE)  # whoever it was came back
-    assert named(run(store, writer, NINE + 35 * MINUTE), "hold") == []
+        transaction.begin_hold("h1", "1-O1", ZONE, begin)
+        transaction.end_hold("h1", begin + 10 * MINUTE, "just_left")
+    assert named(run(store, writer, NINE + 70 * MINUTE), "hold") == []
+    assert [(each.le_s, each.holds) for each in history.hold_histogram(None, DAY, NINE)] == [(900, 1)]
     with store.transaction() as transaction:
-        ended = transaction.end_hold("h1", NINE + 30 * MINUTE, "reclaimable")
+        transaction.begin_hold("h1", "1-O1", ZONE, begin)  # whoever it was came back
+    assert named(run(store, writer, NINE + 95 * MINUTE), "hold") == []
+    with store.transaction() as transaction:
+        ended = transaction.end_hold("h1", begin + 30 * MINUTE, "reclaimable")
     assert ended is not None
-    assert named(run(store, writer, NINE + 54 * MINUTE), "hold") == [], "for 15 minutes it may go on"
+    assert named(run(store, writer, begin + 54 * MINUTE), "hold") == [], "for 15 minutes it may go on"
     assert not writer.is_told(ended)
-    (line,) = named(run(store, writer, NINE + 55 * MINUTE), "hold")
+    (line,) = named(run(store, writer, begin + 55 * MINUTE), "hold")
     assert writer.is_told(ended)
     assert b"dur_s=1800.0" in line
-    assert named(run(store, writer, NINE + 2 * HOUR), "hold") == []
+    assert named(run(store, writer, NINE + 131 * MINUTE), "hold") == []
+    assert [(each.le_s, each.holds) for each in history.hold_histogram(None, DAY, NINE)] == [(1800, 1)]
 
 
 def test_holds_of_fixed_places_are_in_no_figure(store: SqliteStore, example_plan: FloorPlan) -> None:
