@@ -114,6 +114,25 @@ class InfluxStore:
             SinkUnavailable: it does not answer.
             SinkRefused: it lacks what we need and may not be given it by us; the message has the commands.
         """
+        self.look()
+        if self.flavour == "vm":
+            self._check_vm()
+        elif self.flavour == "v1":
+            self._sign_in_v1()
+            self._make_v1()
+        elif self.flavour == "v2":
+            self._make_v2()
+        else:
+            self._make_v3()
+        return self.version
+
+    def look(self) -> str:
+        """Find out what the server is, and change nothing; return the version.
+
+        Raises:
+            SinkUnavailable: it does not answer.
+            SinkRefused: what answers is no such server.
+        """
         self.close()
         address = self.address
         self._client = InfluxDBClient(
@@ -124,15 +143,6 @@ class InfluxStore:
             raise SinkRefused(f"/ping answered {answer.status}")
         self.version = answer.header("x-influxdb-version") or "unknown"
         self.flavour = setup.flavour_of(self.version, self._own_metrics())
-        if self.flavour == "vm":
-            self._check_vm()
-        elif self.flavour == "v1":
-            self._sign_in_v1()
-            self._make_v1()
-        elif self.flavour == "v2":
-            self._make_v2()
-        else:
-            self._make_v3()
         return self.version
 
     def known_flavour(self) -> setup.Flavour:
