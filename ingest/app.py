@@ -23,6 +23,8 @@ from ingest.batch_reader import EventReader
 from ingest.ha_discovery import publish_discovery
 from ingest.health import make_health
 from ingest.inbox import Inbox, Republish, Subscribed
+from ingest.night_book import NightBook
+from ingest.night_runner import NightRunner
 from ingest.outbound import OutboundMaker
 from ingest.place_runtime import DecidingCore, GatewayWatch, PlaceRuntime
 from ingest.publisher import Outbound, Publisher
@@ -158,8 +160,10 @@ class _Ingest:
             watch=GatewayWatch(plan.gateway, settings.gateway_silence_s),
             clock=clock,
             encoder=LineEncoder(plan.site) if settings.influx_url else None,
+            nights=NightBook(self._store, connect, settings.database, plan, policy),
             desk_level_days=policy.settings.privacy.desk_level_days,
         )
+        self._nights = NightRunner(plan, policy, connect, settings.database, self._inbox.put_note)
         self._outbound = OutboundMaker(plan, self._topics, clock)
         self._reader = EventReader(
             host=settings.broker_host,
@@ -204,6 +208,7 @@ class _Ingest:
             tell=lambda outbound: _offer(loop, publisher, outbound),
             on_live=lambda: _call(loop, self._be_ready),
             on_greeting=self._ask_for_health,
+            order_night=self._nights.order,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(
@@ -214,6 +219,9 @@ class _Ingest:
                 group.create_task(
                     _in_thread(forwarder.run, forwarder.stop, "ingest-forwarder"), name="ingest-forwarder"
                 )
+            group.create_task(
+                _in_thread(self._nights.run, self._nights.stop, "ingest-night"), name="ingest-night"
+            )
             group.create_task(publisher.run(), name="ingest-publisher")
             group.create_task(self._tell_health(link, publisher, worker), name="ingest-health")
             group.create_task(self._read_broker(), name="ingest-reader")

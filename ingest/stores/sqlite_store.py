@@ -12,7 +12,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ingest.stores.schema import SCHEMA_VERSION, TABLES, TransitionRow, from_ms
+from ingest.stores.schema import (
+    LATER_COLUMNS,
+    READABLE_VERSIONS,
+    SCHEMA_VERSION,
+    TABLES,
+    TransitionRow,
+    from_ms,
+)
 from ingest.stores.transaction import Transaction
 from workplace.errors import SettingInvalid, StoreUnavailable
 from workplace.ports import ConnectSqlite
@@ -72,17 +79,23 @@ class SqliteStore:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise _Damaged(found)
-        connection.executescript(TABLES)
-        version = self.meta("schema_version")
-        if version not in (None, SCHEMA_VERSION):
+        version = self.meta("schema_version") if self._has_tables() else None
+        if version not in (None, *READABLE_VERSIONS):
             raise SettingInvalid(f"{self._path} has schema {version}, this program writes {SCHEMA_VERSION}")
+        connection.executescript(TABLES)
         with self.transaction() as transaction:
+            for table, column, kind in LATER_COLUMNS:
+                if column not in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
+                    connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
             transaction.set_meta("schema_version", SCHEMA_VERSION)
             transaction.set_meta("closed_well", 0)
 
-    def _was_closed_well(self) -> bool:
+    def _has_tables(self) -> bool:
         names = self._connection.execute("SELECT name FROM sqlite_master WHERE name = 'meta'").fetchall()
-        return not names or self.meta("closed_well") == 1
+        return bool(names)
+
+    def _was_closed_well(self) -> bool:
+        return not self._has_tables() or self.meta("closed_well") == 1
 
     def _move_aside(self, now: datetime) -> Path:
         aside = self._path.with_name(f"{self._path.name}.damaged-{now:%Y%m%dT%H%M%S}")

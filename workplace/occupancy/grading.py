@@ -57,6 +57,11 @@ def motion_of(lessons: Lessons) -> Motion:
     )
 
 
+def grade_name(lessons: Lessons) -> str | None:
+    """Return the grade of the motion sensors of a place, A to E; None while no day told it."""
+    return GRADES[motion_of(lessons).grade].name if any(lessons.grades) else None
+
+
 def busy_of(zone: Sequence[Lessons]) -> tuple[int, ...]:
     """Return how busy a zone is in each band, from the lessons of its places."""
     found: list[int] = []
