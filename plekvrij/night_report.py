@@ -86,7 +86,9 @@ def _as_text(site: Site, night: NightKept, lessons: list[LessonRow]) -> Iterator
     yield f"as it happened {night.settled.digest}, {night.settled.decisions} decisions"
     for quality, words in QUALITY_WORDS.items():
         places = [
-            f"{row.place} ({row.grade})" for row in lessons if QUALITY_OF.get(row.grade or "") == quality
+            f"{row.place} ({row.grade})"
+            for row in lessons
+            if row.grade is not None and QUALITY_OF[row.grade] == quality
         ]
         yield _sensors(words.en, places, is_named=quality == "poor")
     unknown = [row.place for row in lessons if row.grade is None]

@@ -154,7 +154,12 @@ def _all_places(context: PageContext) -> Callback:
     async def show_all_places(_: Any, data: dict[str, str] | None) -> Any:
         floor, said = _where(context, data)
         return parts.all_places(
-            context.floor_view(floor), context.live.snapshot(), context.clock.now(), said, context.hour_minute
+            context.floor_view(floor),
+            context.live.snapshot(),
+            context.clock.now(),
+            said,
+            context.hour_minute,
+            await context.grades.read(),
         )
 
     return show_all_places
@@ -168,7 +173,8 @@ def _chosen(context: PageContext) -> Callback:
             return []
         decisions = await read_decisions(context, place.id, _DECISIONS_SHOWN)
         state = context.live.snapshot().places.get(place.id)
-        return parts.chosen(place, state, decisions, context.clock.now(), said, context.hour_minute)
+        grade = (await context.grades.read()).get(place.id)
+        return parts.chosen(place, state, decisions, context.clock.now(), said, context.hour_minute, grade)
 
     return show_chosen
 

@@ -13,6 +13,7 @@ from ingest.stores.schema import to_ms
 from workplace.codec import encode
 from workplace.events import GatewayStatus, NightLessons, Request
 from workplace.holds.nights import SettledDay
+from workplace.sensor_grades import GradeName
 
 #: place, unix ms, state, and the probabilities of occupied, held and free.
 TimelineRow = tuple[str, int, str, float, float, float]
@@ -43,7 +44,7 @@ class LessonRow(msgspec.Struct, frozen=True, array_like=True):
     place: str
     until: datetime
     wiring: str
-    grade: str | None
+    grade: GradeName | None
     body: str
 
 

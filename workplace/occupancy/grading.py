@@ -25,6 +25,7 @@ from workplace.occupancy.sensor_now import Event
 from workplace.occupancy.smoothing import Known
 from workplace.occupancy.vectors import Columns, Vector, times
 from workplace.occupancy.verdicts import FREE, OCCUPIED
+from workplace.sensor_grades import GradeName
 
 #: What yesterday is worth today. Lower: one odd day decides; higher: a moved sensor keeps its old grade.
 FADES: Final = 0.9
@@ -57,7 +58,7 @@ def motion_of(lessons: Lessons) -> Motion:
     )
 
 
-def grade_name(lessons: Lessons) -> str | None:
+def grade_name(lessons: Lessons) -> GradeName | None:
     """Return the grade of the motion sensors of a place, A to E; None while no day told it."""
     return GRADES[motion_of(lessons).grade].name if any(lessons.grades) else None
 
