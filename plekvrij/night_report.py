@@ -85,11 +85,8 @@ def _as_text(site: Site, night: NightKept, lessons: list[LessonRow]) -> Iterator
     yield f"facts          {night.facts}, {night.too_late} of them too late to count"
     yield f"as it happened {night.settled.digest}, {night.settled.decisions} decisions"
     for quality, words in QUALITY_WORDS.items():
-        places = [
-            f"{row.place} ({row.grade})"
-            for row in lessons
-            if row.grade is not None and QUALITY_OF[row.grade] == quality
-        ]
+        mine = [row for row in lessons if row.grade is not None and QUALITY_OF[row.grade] == quality]
+        places = [f"{row.place} ({row.grade})" for row in mine]
         yield _sensors(words.en, places, is_named=quality == "poor")
     unknown = [row.place for row in lessons if row.grade is None]
     yield _sensors("not known yet", unknown, is_named=False)

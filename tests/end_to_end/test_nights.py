@@ -28,7 +28,6 @@ from plekvrij.wiring import Site, read_site
 from simulators.feed import feed
 from workplace.codec import encode
 from workplace.events import GatewayStatus, NightLessons, SensorEvent
-from workplace.floor_plan import FloorPlan
 from workplace.holds.learning import Lessons
 from workplace.holds.nights import SettledDays
 from workplace.holds.settled import SettledSite, happened_at
@@ -172,9 +171,18 @@ def sender(port: int) -> Iterator[mqtt.Client]:
     client.loop_stop()
 
 
-@pytest.fixture(scope="module")
-def events(small_plan: FloorPlan) -> list[SensorEvent]:
-    return [event for day in feed(small_plan, 4, 2) for event in day.events]
+@pytest.fixture
+def plan_file(tmp_path: Path, small_plan_text: str) -> Path:
+    """Half of the small office: four desks with dock and PIR, two seats with a Zigbee PIR."""
+    text = small_plan_text.replace("rows: 2, sensors: [zigbee_pir]", "rows: 1, sensors: [zigbee_pir]")
+    file = tmp_path / "half.plan.yaml"
+    file.write_text(text.replace("columns: 2, rows: 4", "columns: 2, rows: 2"), "utf-8")
+    return file
+
+
+@pytest.fixture
+def events(plan_file: Path) -> list[SensorEvent]:
+    return [event for day in feed(read_site(plan_file, None).plan, 6, 2) for event in day.events]
 
 
 class Story:
@@ -209,15 +217,15 @@ class Story:
 @pytest.mark.timeout(240)
 def test_the_second_day_uses_what_the_first_taught_over_a_kill_in_the_night_and_a_replay_is_equal(
     tmp_path: Path,
-    small_plan_file: Path,
+    plan_file: Path,
     broker_port: int,
     events: list[SensorEvent],
     eventually: Wait,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    site, folder = read_site(small_plan_file, None), tmp_path / "site"
+    site, folder = read_site(plan_file, None), tmp_path / "site"
     folder.mkdir()
-    ingest = Ingest(folder, small_plan_file, broker_port)
+    ingest = Ingest(folder, plan_file, broker_port)
     history = NightHistory(sqlite3.connect, ingest.database)
     online = GatewayStatus(site=SITE, gateway="gw-1", status="online", at=events[0].received_at)
     ingest.set_clock(events[0].received_at)
@@ -238,7 +246,7 @@ def test_the_second_day_uses_what_the_first_taught_over_a_kill_in_the_night_and_
     recording = tmp_path / "recording.ndjson"
     last = msgspec.structs.replace(online, at=story.now)  # time goes on until here
     recording.write_bytes(b"".join(encode(fact) + b"\n" for fact in [*facts, last]))
-    _check_commands(tmp_path, small_plan_file, recording, capsys)
+    _check_commands(tmp_path, plan_file, recording, capsys)
     plain = untaught(site, facts)
     assert plain[TUESDAY] == first.settled.digest
     assert plain[WEDNESDAY] != second.settled.digest, "without what Tuesday taught, Wednesday is another"
