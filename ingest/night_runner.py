@@ -82,6 +82,7 @@ class NightRunner:
                 if self._is_stopped:
                     process.kill()
                     process.join()
+                    file.unlink(missing_ok=True)
                     return None
             if process.exitcode != 0:
                 log.error("night_failed", day=str(order.day), exit_code=process.exitcode)

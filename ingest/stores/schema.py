@@ -130,6 +130,9 @@ LAST_TABLE = "settled_state"
 #: Rows about single places live two weeks (design, section 5: privacy); zones and five minutes 13 months.
 DESK_LEVEL_DAYS = 14
 ZONE_LEVEL_DAYS = 396
+#: What is known of the sensors of a place, and that its nights were lived. It says nothing of anybody's day, and with
+#: less than two days a site would forget each night what the one before taught.
+NIGHT_DAYS = 15
 
 #: table -> (time column, days it lives). `place_transition` keeps the newest row of each place whatever its
 #: age.
@@ -144,8 +147,8 @@ RETENTION_DAYS: dict[str, tuple[str, int]] = {
     "quarantine": ("last_at", DESK_LEVEL_DAYS),
     "unclaimed": ("last_at", DESK_LEVEL_DAYS),
     "said": ("at", DESK_LEVEL_DAYS),
-    "night": ("end_at", DESK_LEVEL_DAYS),
-    "lesson": ("until", DESK_LEVEL_DAYS),
+    "night": ("end_at", NIGHT_DAYS),
+    "lesson": ("until", NIGHT_DAYS),
     "place_timeline": ("at", DESK_LEVEL_DAYS),
     "gap": ("to_at", ZONE_LEVEL_DAYS),
     "zone_5m": ("start", ZONE_LEVEL_DAYS),

@@ -20,7 +20,7 @@ from workplace.codec import encode
 from workplace.events import NightLessons, PlaceHabits, SensorEvent
 from workplace.floor_plan import FloorPlan
 from workplace.holds.engine import SiteEngine
-from workplace.holds.learning import Lessons, habits_of
+from workplace.holds.learning import ZONE_EVERY, Lessons, habits_of
 from workplace.holds.settled import HORIZON, SettledSite
 from workplace.occupancy.generator import Habits, Motion
 from workplace.occupancy.interface import wiring_of
@@ -41,7 +41,12 @@ floors:
         kind: desk
         name: {nl: Werken, en: Work}
         rect: [0, 0, 10, 12]
-        islands: [{first: 1-W1, at: [2, 2], columns: 2, rows: 1, sensors: [dock, pir], node: "0001000000000001"}]
+        islands: [{first: 1-W1, at: [2, 2], columns: 1, rows: 1, sensors: [dock, pir], node: "0001000000000001"}]
+      - id: 1-stil
+        kind: silence
+        name: {nl: Stil, en: Silence}
+        rect: [10, 0, 10, 12]
+        islands: [{first: 1-S1, at: [12, 2], columns: 1, rows: 1, sensors: [dock, pir], node: "0001000000000002"}]
 """
 
 
@@ -138,11 +143,14 @@ def test_lessons_wait_for_their_moment_and_late_ones_hold_at_once(plan: FloorPla
     assert engine.lessons == Lessons(None, first)
     engine.advance(morning - timedelta(seconds=1))
     assert engine.lessons.in_force is None
-    engine.advance(morning)
+    engine.advance(morning + ZONE_EVERY - timedelta(seconds=1))
+    assert engine.lessons == Lessons(None, first, 1)
+    assert set(engine.lessons.habits(plan)) == {"1-W1"}, "zone after zone"
+    engine.advance(morning + ZONE_EVERY)
     assert engine.lessons == Lessons(first)
     late = lessons_of(plan, WEDNESDAY, 3, morning)
     engine.apply(late, morning + timedelta(hours=5))
-    assert engine.lessons == Lessons(late)
+    assert engine.lessons == Lessons(late), "one whose moment has passed holds at once"
     engine.apply(first, morning + timedelta(hours=6))
     assert engine.lessons == Lessons(late), "an older night changes nothing"
 

@@ -169,7 +169,7 @@ class Site:
             self._watch_over()
             self._judge(is_due=True)
         elif kind == _LESSONS:
-            self._begin_lessons()
+            self._turn_zone()
         else:
             self._places[name].wake_at = None
             self._step(self._places[name])
@@ -408,8 +408,8 @@ class Site:
     def _recall_lessons(self, stored: Mapping[str, bytes]) -> None:
         """Take up what the nights taught; `LearningSite` knows how."""
 
-    def _begin_lessons(self) -> None:
-        """Decide by what the last night taught from now on."""
+    def _turn_zone(self) -> None:
+        """Let another zone decide by what the last night taught from now on."""
 
     def _set_guard_wake(self) -> None:
         at = self.guard.wake_at(self._time())
