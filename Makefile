@@ -21,7 +21,7 @@ demo: setup
 test: setup
 	@bash deploy/test-esphome.sh & esphome=$$!; \
 	bash deploy/test-servers.sh && $(MAKE) --no-print-directory check && wait $$esphome && \
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	VENV="$(VENV)" bash deploy/run-tests.sh $(ARGS)
 
 check: setup
 	@$(BIN)/ruff check .

@@ -30,6 +30,7 @@ from gateway.supervisor import Supervisor
 from gateway.wall_clock import WallClock
 from workplace.config_seal import key_of
 from workplace.errors import SettingInvalid
+from workplace.events import GatewayHealth
 from workplace.ports import Clock, ConnectSqlite, MessageLink, OpenLink
 from workplace.topics import Topics
 
@@ -44,6 +45,7 @@ async def run_gateway(
     ready: Callable[[], None] | None = None,
     notifier: Notifier | None = None,
     boot: str = "",
+    told: Callable[[GatewayHealth], None] | None = None,
 ) -> None:
     """Run until cancelled, whatever happens to ports, brokers and disk.
 
@@ -51,6 +53,7 @@ async def run_gateway(
         open_link: to the site's broker.
         boot: id of this boot where `clock` is the machine's; empty where it is a demo's, which is never set.
         notifier: tells the service manager how we are.
+        told: also hears each look at our health, with a broker or without.
         ready: called once the outbox is open and all sources are started; the broker may still be away.
 
     Raises:
@@ -101,6 +104,7 @@ async def run_gateway(
             remote,
             notifier or Notifier(None),
             wall,
+            told,
         )
         try:
             await gateway.run(ready)
@@ -151,6 +155,7 @@ class _Gateway:
     remote: RemoteConfig | None
     notifier: Notifier
     wall: WallClock
+    told: Callable[[GatewayHealth], None] | None
 
     async def run(self, ready: Callable[[], None] | None) -> None:
         supervisor, sources = self.supervisor, self.sources.sources
@@ -223,6 +228,7 @@ class _Gateway:
             },
             config=None if self.remote is None else self.remote.health,
             interval_s=self.settings.health_interval_s,
+            told=self.told,
         )
 
     def _start_remote_config(self, tasks: asyncio.TaskGroup, health: HealthReporter) -> None:

@@ -38,6 +38,7 @@ class HealthReporter:
         counters: Callable[[], dict[str, int]],
         interval_s: float,
         config: Callable[[], ConfigHealth] | None = None,
+        told: Callable[[GatewayHealth], None] | None = None,
     ) -> None:
         self._intake = intake
         self._outbox = outbox
@@ -46,6 +47,7 @@ class HealthReporter:
         self._sources = sources
         self._counters = counters
         self._config = config
+        self._told = told
         self.interval_s = interval_s
         self._started_s = time.monotonic()
 
@@ -56,9 +58,14 @@ class HealthReporter:
             await asyncio.sleep(self.interval_s)
 
     async def report(self) -> None:
-        """Report once, if anybody can hear it."""
+        """Report once, to whom can hear it."""
+        if self._told is None and not self._link.is_connected:
+            return
+        health = await self._look()
+        if self._told is not None:
+            self._told(health)
         if self._link.is_connected:
-            self._link.publish_soon(self._topic, encode(await self._look()))
+            self._link.publish_soon(self._topic, encode(health))
 
     async def _look(self) -> GatewayHealth:
         counters = Counter(self._intake.counters)

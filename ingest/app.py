@@ -101,6 +101,7 @@ async def run_ingest(
     open_link: OpenLink,
     connect: ConnectSqlite,
     ready: Callable[[], None] | None = None,
+    told: Callable[[IngestHealth], None] | None = None,
 ) -> None:
     """Run until cancelled.
 
@@ -108,11 +109,12 @@ async def run_ingest(
         engine_factory: makes a new core of this plan and policy, unstarted.
         connect: `sqlite3.connect` or a driver like it.
         ready: called once on the event loop when the backlog is drained and all states were told.
+        told: also hears each look at our health, with a broker or without.
 
     Raises:
         SettingInvalid: the database is another version's, or the InfluxDB address is wrong.
     """
-    ingest = _Ingest(settings, plan, policy, engine_factory, clock, connect, ready)
+    ingest = _Ingest(settings, plan, policy, engine_factory, clock, connect, ready, told)
     async with open_link(f"{settings.client_id}-out") as link:
         try:
             async with asyncio.TaskGroup() as group:
@@ -143,8 +145,10 @@ class _Ingest:
         clock: Clock,
         connect: ConnectSqlite,
         ready: Callable[[], None] | None,
+        told: Callable[[IngestHealth], None] | None,
     ) -> None:
         self._settings = settings
+        self._told = told
         self._policy = policy
         self._clock = clock
         self._ready = ready
@@ -255,8 +259,10 @@ class _Ingest:
 
         while True:
             self._health_due.clear()
+            health = self._look(started, publisher, worker)
+            if self._told is not None:
+                self._told(health)
             if link.is_connected:
-                health = self._look(started, publisher, worker)
                 say = link.publish(self._topics.ingest_health(), encode(health), qos=0)
                 await self._say(asyncio.ensure_future(say))
             await asyncio.sleep(min(_HEALTH_GAP_S, HEALTH_S))

@@ -9,7 +9,7 @@ from plekvrij import clocks, wiring
 from workplace.errors import SettingInvalid
 
 #: Settings of every process of a site.
-CHILD = ("plan", "policy", "broker", "credential", "device-credential", "clock", "with-parent")
+CHILD = ("plan", "policy", "broker", "credential", "device-credential", "metrics", "clock", "with-parent")
 
 
 def clock_of(arguments: argparse.Namespace) -> clocks.SiteClock:

@@ -8,6 +8,7 @@ import os
 
 from plekvrij import logs, wiring
 from plekvrij.arguments import CHILD, clock_of, needs, site_of
+from plekvrij.exposition import Exposition, exposed
 from plekvrij.lifecycle import announce_ready, run
 from plekvrij.options import CommandSpec
 from plekvrij.site_watch import run_with_newest
@@ -28,6 +29,8 @@ def notifier(arguments: argparse.Namespace) -> int:
         arguments.channels, site.plan
     )  # mistakes are told at the start, and end it
 
+    exposition = Exposition()
+
     async def deliver(newest: wiring.Site) -> None:
         await notifier_process.run(
             newest.plan,
@@ -37,9 +40,11 @@ def notifier(arguments: argparse.Namespace) -> int:
             clock=clock_of(arguments),
             open_link=wiring.link_opener(wiring.broker_of(arguments.broker, arguments.credential)),
             ready=announce_ready,
+            told=exposition.tell if arguments.metrics else None,
         )
 
-    return run(lambda: run_with_newest(site, deliver), until_stdin_ends=arguments.with_parent)
+    with exposed(arguments.metrics, exposition):
+        return run(lambda: run_with_newest(site, deliver), until_stdin_ends=arguments.with_parent)
 
 
 def agent(arguments: argparse.Namespace) -> int:

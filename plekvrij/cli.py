@@ -6,15 +6,20 @@ import argparse
 import sys
 from pathlib import Path
 
-from plekvrij import channel_commands, logs, night_commands, policy_command, wiring
-from plekvrij.arguments import CHILD as _CHILD
-from plekvrij.arguments import clock_of as _clock
+from plekvrij import (
+    care_commands,
+    channel_commands,
+    logs,
+    night_commands,
+    policy_command,
+    process_commands,
+    wiring,
+)
 from plekvrij.arguments import ha_prefix as _ha_prefix
 from plekvrij.arguments import needs as _needs
 from plekvrij.arguments import site_of as _site
-from plekvrij.lifecycle import announce_ready, run
+from plekvrij.lifecycle import run
 from plekvrij.options import CommandSpec, build_parser
-from plekvrij.site_watch import run_with_newest
 from workplace.errors import (
     BrokerRefused,
     BrokerUnreachable,
@@ -64,112 +69,6 @@ def _demo(arguments: Arguments) -> int:
         channels=arguments.channels,
     )
     return run(lambda: run_demo(settings))
-
-
-def _serve(arguments: Arguments) -> int:
-    from plekvrij.serve import run_serve
-
-    logs.set_up("serve")
-    _needs(arguments, "data")
-    site = _site(arguments)
-    return run(
-        lambda: run_serve(
-            site,
-            data=arguments.data,
-            broker=arguments.broker,
-            credential=arguments.credential,
-            influx=arguments.influx,
-            ha_prefix=_ha_prefix(arguments),
-            staff_password=arguments.staff_password,
-            channels=arguments.channels,
-            host=arguments.host,
-            port=arguments.port,
-        )
-    )
-
-
-def _gateway(arguments: Arguments) -> int:
-    _needs(arguments, "config", "broker")
-    logs.set_up(arguments.config.stem)
-    broker = wiring.broker_of(arguments.broker, arguments.credential)
-    devices = wiring.broker_of(arguments.broker, arguments.device_credential or arguments.credential)
-    return run(
-        lambda: wiring.run_gateway(
-            arguments.config,
-            broker=broker,
-            device_broker=devices,
-            clock=_clock(arguments),
-            ready=announce_ready,
-        ),
-        until_stdin_ends=arguments.with_parent,
-    )
-
-
-def _ingest(arguments: Arguments) -> int:
-    _needs(arguments, "broker", "data")
-    logs.set_up("ingest")
-    site = _site(arguments)
-    arguments.data.mkdir(parents=True, exist_ok=True)
-
-    async def ingest(newest: wiring.Site) -> None:
-        await wiring.run_ingest(
-            newest,
-            database=arguments.data / "site.db",
-            broker=wiring.broker_of(arguments.broker, arguments.credential),
-            clock=_clock(arguments),
-            influx=arguments.influx,
-            ha_prefix=_ha_prefix(arguments),
-            ready=announce_ready,
-        )
-
-    return run(lambda: run_with_newest(site, ingest), until_stdin_ends=arguments.with_parent)
-
-
-def _dashboard(arguments: Arguments) -> int:
-    _needs(arguments, "broker", "data")
-    logs.set_up("dashboard")
-    site = _site(arguments)
-
-    async def dashboard(newest: wiring.Site) -> None:
-        await wiring.run_dashboard(
-            newest,
-            database=arguments.data / "site.db",
-            broker=wiring.broker_of(arguments.broker, arguments.credential),
-            clock=_clock(arguments),
-            staff_password=arguments.staff_password,
-            host=arguments.host,
-            port=arguments.port,
-            ready=announce_ready,
-        )
-
-    return run(lambda: run_with_newest(site, dashboard), until_stdin_ends=arguments.with_parent)
-
-
-def _building(arguments: Arguments) -> int:
-    _needs(arguments, "broker", "run-dir")
-    logs.set_up("building")
-    site = _site(arguments)
-    devices = wiring.broker_of(arguments.broker, arguments.device_credential or arguments.credential)
-    if arguments.recording is not None:
-        from plekvrij.replay import play_recording
-
-        return run(
-            lambda: play_recording(
-                arguments.recording, site.plan, devices, _clock(arguments), arguments.run_dir, announce_ready
-            ),
-            until_stdin_ends=arguments.with_parent,
-        )
-    return run(
-        lambda: wiring.run_building(
-            site,
-            device_broker=devices,
-            clock=_clock(arguments),
-            seed=arguments.seed,
-            run_dir=arguments.run_dir,
-            ready=announce_ready,
-        ),
-        until_stdin_ends=arguments.with_parent,
-    )
 
 
 def _replay(arguments: Arguments) -> int:
@@ -291,23 +190,20 @@ def _walk(arguments: Arguments) -> int:
     return run_walk_command(arguments)
 
 
-_HA = ("ha-discovery", "ha-prefix")
-_PAGES = ("host", "port")
 _DEMO = (
     "plan",
     "policy",
     "data",
     "broker",
     "influx",
-    *_HA,
-    *_PAGES,
+    *process_commands.HA,
+    *process_commands.PAGES,
     "speed",
     "seed",
     "start",
     "for",
     "channels",
 )
-_SITE = ("plan", "policy", "data", "broker", "credential", "influx")
 
 COMMANDS: dict[str, CommandSpec] = {
     spec.name: spec
@@ -319,39 +215,15 @@ COMMANDS: dict[str, CommandSpec] = {
             _DEMO,
             defaults=(("speed", 60.0),),
         ),
-        CommandSpec(
-            "serve",
-            "Run one site: broker (unless --broker), ingest and pages.",
-            _serve,
-            (*_SITE, *_HA, *_PAGES, "staff-password", "channels"),
-        ),
-        CommandSpec("gateway", "Run one edge gateway.", _gateway, (*_CHILD, "config")),
-        CommandSpec(
-            "ingest",
-            "Run ingest: store, engine, rollups, InfluxDB.",
-            _ingest,
-            (*_CHILD, "data", "influx", *_HA),
-        ),
-        CommandSpec(
-            "dashboard",
-            "Serve the pages and the API.",
-            _dashboard,
-            (*_CHILD, "data", *_PAGES, "staff-password"),
-        ),
+        *process_commands.COMMANDS,
         *channel_commands.COMMANDS,
-        CommandSpec(
-            "building",
-            "Play the simulated building of a demo.",
-            _building,
-            (*_CHILD, "seed", "run-dir", "recording"),
-            hidden=True,
-        ),
+        *care_commands.COMMANDS,
         CommandSpec(
             "replay",
             "Send a recording of real sensors through the whole way and compare with the truth, or print the digest of"
             " the decisions that a recording of events gives.",
             _replay,
-            ("speed", "data", *_PAGES, "for", "plan", "policy", "json"),
+            ("speed", "data", *process_commands.PAGES, "for", "plan", "policy", "json"),
             positionals=(
                 ("dataset", "", "which recording: uci864, or decisions"),
                 ("file", "", "its CSV file; decisions: events as JSON lines, or the database of a site"),

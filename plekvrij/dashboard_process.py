@@ -13,6 +13,7 @@ import uvicorn
 from plekvrij import sqlite_driver
 from plekvrij.wiring import Site
 from workplace.errors import SettingInvalid
+from workplace.events import ZoneState
 from workplace.ports import Clock, OpenLink
 from workplace.topics import Topics
 
@@ -40,8 +41,9 @@ async def serve(
     version: str,
     staff_password: str | None = None,
     ready: Callable[[], None],
+    watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
 ) -> None:
-    """Serve until cancelled.
+    """Serve until cancelled; `watched` gets a function that tells what the zones are, for any thread.
 
     Raises:
         SettingInvalid: the port is taken.
@@ -56,6 +58,8 @@ async def serve(
 
     topics = Topics(site.plan.site)
     live = LiveSite(site.plan, clock)
+    if watched is not None:
+        watched(lambda: list(live.snapshot().zones.values()))
     history = SqliteHistory(sqlite_driver.connect, database)
     name = f"dashboard-{secrets.token_hex(4)}"
     async with open_link(name) as link:

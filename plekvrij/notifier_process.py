@@ -17,6 +17,7 @@ from workplace import channel_file
 from workplace.channel_file import ChannelSettings
 from workplace.channels import for_channel, trial
 from workplace.errors import ChannelRefused, ChannelUnavailable, DocumentInvalid, SettingInvalid
+from workplace.events import NotifierHealth
 from workplace.floor_plan import FloorPlan
 from workplace.policy import Policy
 from workplace.ports import Channel, Clock, OpenLink, Parcel
@@ -154,6 +155,7 @@ async def run(
     clock: Clock,
     open_link: OpenLink,
     ready: Callable[[], None],
+    told: Callable[[NotifierHealth], None] | None = None,
 ) -> None:
     """Deliver until cancelled; a changed channels file or secret is taken over once it is sound.
 
@@ -167,7 +169,7 @@ async def run(
     async def deliver(channels: list[tuple[ChannelSettings, Channel]]) -> None:
         await run_notifier(
             settings, plan=plan, policy=policy, channels=channels, clock=clock, open_link=open_link,
-            connect=sqlite_driver.connect, ready=ready,
+            connect=sqlite_driver.connect, ready=ready, told=told,
         )  # fmt: skip
 
     while True:

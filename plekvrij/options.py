@@ -85,6 +85,13 @@ OPTIONS: dict[str, Option] = {
             "Also stream everything stored into InfluxDB, http[s]://[user:password@]host:8086/database.",
         ),
         Option(
+            "metrics",
+            str,
+            None,
+            "Port for Prometheus, [HOST:]PORT, this machine only unless a host is given; serve: the first of three, for"
+            " ingest, pages and notifier (default: none).",
+        ),
+        Option(
             "host",
             str,
             "127.0.0.1",

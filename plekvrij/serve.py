@@ -23,12 +23,13 @@ async def run_serve(
     channels: Path | None,
     host: str,
     port: int,
+    metrics: str | None = None,
 ) -> None:
     """Run broker (unless one is given), ingest and pages until cancelled; print the addresses."""
     settings = SiteProcessSettings(
         site=site, folder=data, clock=clocks.wall_clock(), host=host, port=port, broker=broker,
         credential=credential, influx=influx, building=False, gateways=False, ha_prefix=ha_prefix,
-        staff_password=staff_password, channels=channels,
+        staff_password=staff_password, channels=channels, metrics=metrics,
     )  # fmt: skip
     async with SiteProcesses(settings, tell) as processes:
         print_addresses(site, host, port)

@@ -15,6 +15,7 @@ from plekvrij.clocks import SiteClock
 from plekvrij.credentials import Credential, write_private
 from plekvrij.demo_switches import DemoSwitch, gateway_tables, switches_of, write_switches
 from plekvrij.embedded_broker import EmbeddedBroker
+from plekvrij.exposition import parse_address
 from plekvrij.notifier_process import read_channels, read_secrets
 from plekvrij.preflight import check_broker
 from plekvrij.process_tree import Child
@@ -38,6 +39,7 @@ class SiteProcessSettings:
         ha_prefix: discovery prefix of Home Assistant, None to publish nothing for it.
         staff_password: file with the password of the staff pages, None to keep them on this machine.
         channels: file of whom to tell outside the screens, None for nobody.
+        metrics: first of three addresses for Prometheus (ingest, pages, notifier), `[HOST:]PORT`, None for none.
         building: False starts no simulated devices at all.
     """
 
@@ -56,6 +58,7 @@ class SiteProcessSettings:
     ha_prefix: str | None = None
     staff_password: Path | None = None
     channels: Path | None = None
+    metrics: str | None = None
 
 
 class SiteProcesses:
@@ -161,7 +164,14 @@ class SiteProcesses:
     def _ingest_arguments(self) -> list[str]:
         prefix = self._settings.ha_prefix
         extra = [] if prefix is None else ["--ha-discovery", "--ha-prefix", prefix]
-        return ["ingest", *self._common("ingest"), "--data", str(self._settings.folder), *extra]
+        return [
+            "ingest",
+            *self._common("ingest"),
+            "--data",
+            str(self._settings.folder),
+            *extra,
+            *self._metrics(0),
+        ]
 
     def _dashboard_arguments(self) -> list[str]:
         settings = self._settings
@@ -169,12 +179,19 @@ class SiteProcesses:
         extra = [] if file is None else ["--staff-password", str(file)]
         return [
             "dashboard", *self._common("dashboard"), "--data", str(settings.folder),
-            "--host", settings.host, "--port", str(settings.port), *extra,
+            "--host", settings.host, "--port", str(settings.port), *extra, *self._metrics(1),
         ]  # fmt: skip
 
     def _notifier_arguments(self) -> list[str]:
         folder, channels = str(self._settings.folder), str(self._settings.channels)
-        return ["notifier", *self._common("notifier"), "--data", folder, "--channels", channels]
+        extra = self._metrics(2)
+        return ["notifier", *self._common("notifier"), "--data", folder, "--channels", channels, *extra]
+
+    def _metrics(self, number: int) -> list[str]:
+        if self._settings.metrics is None:
+            return []
+        host, port = parse_address(self._settings.metrics)
+        return ["--metrics", f"{f'[{host}]' if ':' in host else host}:{port + number}"]
 
     def _building_arguments(self) -> list[str]:
         settings = self._settings

@@ -15,6 +15,7 @@ from plekvrij.clocks import wall_clock
 from plekvrij.credentials import BrokerUrl, parse_broker, read_bindkeys, read_credential, read_password
 from workplace import floor_plan, policy
 from workplace.errors import SettingInvalid
+from workplace.events import GatewayHealth, IngestHealth, ZoneState
 from workplace.floor_plan import FloorPlan
 from workplace.policy import Policy
 from workplace.ports import Clock, OpenLink, TrapCodec, WireSession
@@ -81,9 +82,15 @@ def link_opener(broker: BrokerUrl) -> OpenLink:
 
 
 async def run_gateway(
-    config: Path, *, broker: BrokerUrl, device_broker: BrokerUrl, clock: Clock, ready: Callable[[], None]
+    config: Path,
+    *,
+    broker: BrokerUrl,
+    device_broker: BrokerUrl,
+    clock: Clock,
+    ready: Callable[[], None],
+    told: Callable[[GatewayHealth], None] | None = None,
 ) -> None:
-    """Run one gateway until cancelled.
+    """Run one gateway until cancelled; `told` hears each look at its health.
 
     Raises:
         SettingInvalid: the configuration cannot be read.
@@ -119,6 +126,7 @@ async def run_gateway(
             advert_decoder=lambda radio: SensorAdverts(read_bindkeys(radio.bindkeys)),
         ),
         ready=ready,
+        told=told,
         notifier=notifier_of(os.environ),
         boot=kernel_boot() if clock == wall_clock() else "",
     )
@@ -143,6 +151,7 @@ async def run_ingest(
     influx: str | None,
     ha_prefix: str | None,
     ready: Callable[[], None],
+    told: Callable[[IngestHealth], None] | None = None,
 ) -> None:
     """Run ingest (store, engine, rollups, sink) until cancelled."""
     from ingest.app import IngestSettings
@@ -172,6 +181,7 @@ async def run_ingest(
         open_link=link_opener(broker),
         connect=sqlite_driver.connect,
         ready=ready,
+        told=told,
     )
 
 
@@ -185,6 +195,7 @@ async def run_dashboard(
     host: str,
     port: int,
     ready: Callable[[], None],
+    watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
 ) -> None:
     """Serve the pages and the API until cancelled."""
     from plekvrij.dashboard_process import serve
@@ -198,6 +209,7 @@ async def run_dashboard(
         host=host,
         port=port,
         ready=ready,
+        watched=watched,
         version=__version__,
     )
 

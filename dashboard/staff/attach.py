@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from dash import Dash
+from dash import ClientsideFunction, Dash, Input
 from fastapi import FastAPI
 from starlette.responses import HTMLResponse, Response
 
@@ -17,7 +17,7 @@ from dashboard.floor_svg import PlanWords, draw_floor
 from dashboard.guard import current_language
 from dashboard.page_context import PageContext
 from dashboard.staff.callbacks import callback_table
-from dashboard.staff.layout import shell
+from dashboard.staff.layout import DRAWN, drawn_id, shell
 from dashboard.wording import letter_text
 
 PREFIX = "/staff/"
@@ -41,6 +41,9 @@ def attach_staff(app: FastAPI, context: PageContext) -> list[str]:
     dash_app.layout = shell
     for entry in callback_table(context):
         _register(dash_app, entry.outputs, entry.inputs, entry.function)
+    for part in DRAWN:
+        put = ClientsideFunction("plekvrij", "put")
+        dash_app.clientside_callback(put, Input(drawn_id(part), "data"))  # type: ignore[no-untyped-call]
     return [str(mark) for mark in dash_app.csp_hashes()]
 
 

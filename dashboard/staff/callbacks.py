@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, get_args
 from urllib.parse import parse_qs
 
-from dash import ALL, Input, Output, State, ctx, html, no_update
+from dash import Input, Output, State, ctx, html, no_update
 from dash.exceptions import PreventUpdate
 
 from dashboard import i18n
@@ -23,7 +23,8 @@ from dashboard.page_context import PageContext
 from dashboard.staff import parts, sensors
 from dashboard.staff.channels import channels
 from dashboard.staff.day import day_figure, day_head, day_rows, day_summary
-from dashboard.staff.layout import page
+from dashboard.staff.layout import drawn_id, page
+from dashboard.staff.markup import markup
 from dashboard.view_models import hold_list
 from dashboard.wording import reason_text
 from workplace.errors import StoreUnavailable
@@ -57,17 +58,17 @@ def callback_table(context: PageContext) -> list[Entry]:
             (Output("root", "children"), Output("page", "data")), (Input("url", "search"),), _page(context)
         ),
         Entry(
-            (Output("kpi", "children"), Output("gateways", "children"), Output("channels", "children")),
+            (Output("kpi", "children"), _drawn("gateways"), _drawn("channels")),
             (Input("rev", "data"), Input("page", "data")),
             _figures(context),
         ),
         Entry(
-            (Output("holds", "children"),),
+            (_drawn("holds"),),
             (Input("rev-list", "data"), Input("page", "data")),
             _holds(context),
         ),
         Entry(
-            (Output("all-places", "children"),),
+            (_drawn("all-places"),),
             (Input("rev-table", "data"), Input("page", "data")),
             _all_places(context),
         ),
@@ -84,7 +85,7 @@ def callback_table(context: PageContext) -> list[Entry]:
                 Output("pending", "data"),
             ),
             (
-                Input({"type": "act", "action": ALL, "place": ALL}, "n_clicks"),
+                Input("act", "data"),
                 Input("confirm", "submit_n_clicks"),
                 State("pending", "data"),
                 page_now,
@@ -95,12 +96,21 @@ def callback_table(context: PageContext) -> list[Entry]:
             (
                 Output("day-chart", "figure"),
                 Output("day-summary", "children"),
-                Output("day-table", "children"),
+                _drawn("day-table"),
             ),
             (Input("chart-tick", "n_intervals"), Input("page", "data")),
             _day(context),
         ),
     ]
+
+
+def _drawn(part: str) -> Output:
+    return Output(drawn_id(part), "data")
+
+
+def _as_drawn(part: str, content: Any) -> dict[str, str]:
+    """Return what the page's script puts into `part`."""
+    return {"into": part, "markup": markup(content)}
 
 
 def _where(context: PageContext, data: dict[str, str] | None) -> tuple[Floor, Words]:
@@ -134,8 +144,8 @@ def _figures(context: PageContext) -> Callback:
         view = context.floor_view(floor)
         return (
             [*parts.kpis(view, said), parts.policy_line(view, said)],
-            sensors.gateways(context.plan, context.live.gateways(), floor.id, said),
-            channels(*context.live.notifier(), said),
+            _as_drawn("gateways", sensors.gateways(context.plan, context.live.gateways(), floor.id, said)),
+            _as_drawn("channels", channels(*context.live.notifier(), said)),
         )
 
     return show_figures
@@ -145,7 +155,7 @@ def _holds(context: PageContext) -> Callback:
     async def show_holds(_: Any, data: dict[str, str] | None) -> Any:
         floor, said = _where(context, data)
         rows = hold_list(floor, context.live.snapshot(), context.clock.now())
-        return parts.holds(rows, said, context.hour_minute)
+        return _as_drawn("holds", parts.holds(rows, said, context.hour_minute))
 
     return show_holds
 
@@ -153,14 +163,10 @@ def _holds(context: PageContext) -> Callback:
 def _all_places(context: PageContext) -> Callback:
     async def show_all_places(_: Any, data: dict[str, str] | None) -> Any:
         floor, said = _where(context, data)
-        return parts.all_places(
-            context.floor_view(floor),
-            context.live.snapshot(),
-            context.clock.now(),
-            said,
-            context.hour_minute,
-            await context.grades.read(),
-        )
+        view, snapshot = context.floor_view(floor), context.live.snapshot()
+        now, grades = context.clock.now(), await context.grades.read()
+        table = parts.all_places(view, snapshot, now, said, context.hour_minute, grades)
+        return _as_drawn("all-places", table)
 
     return show_all_places
 
@@ -181,19 +187,19 @@ def _chosen(context: PageContext) -> Callback:
 
 def _act(context: PageContext) -> Callback:
     async def act(
-        _clicks: list[int | None],
+        pressed: dict[str, str] | None,
         _confirmed: int | None,
         pending: dict[str, str] | None,
         data: dict[str, str] | None,
     ) -> tuple[Any, Any, Any, Any]:
         _, said = _where(context, data)
-        if not ctx.triggered or not ctx.triggered[0]["value"]:
-            raise PreventUpdate  # the list was drawn anew, nobody pressed
         if ctx.triggered_id == "confirm":
             if not pending:
                 raise PreventUpdate
             return await _do(context, pending["action"], pending["place"], said), False, no_update, None
-        action, place = str(ctx.triggered_id["action"]), str(ctx.triggered_id["place"])
+        if not pressed:
+            raise PreventUpdate  # the page has just come
+        action, place = str(pressed["action"]), str(pressed["place"])
         if action in _ASKED_TWICE:
             return (
                 no_update,
@@ -232,14 +238,16 @@ async def _do(context: PageContext, action: str, place: str, said: Words) -> Any
 
 
 def _day(context: PageContext) -> Callback:
-    async def show_day(_: Any, data: dict[str, str] | None) -> tuple[Any, str, Any]:
+    async def show_day(_: Any, data: dict[str, str] | None) -> tuple[Any, str, dict[str, str]]:
         floor, said = _where(context, data)
         bins = await _bins_of_today(context, floor)
         rows = day_rows(floor, bins, said)
         return (
             day_figure(floor, bins, context.plan.tz, said),
             day_summary(bins, context.plan.tz, said),
-            parts.table(day_head(said), rows, said("The day so far")) if rows else [],
+            _as_drawn(
+                "day-table", parts.table(day_head(said), rows, said("The day so far")) if rows else None
+            ),
         )
 
     return show_day

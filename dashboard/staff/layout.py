@@ -16,6 +16,13 @@ from workplace.floor_plan import Floor
 _LEGEND: tuple[StateLetter, ...] = ("f", "u", "j", "r", "x", "e")
 #: The chart of the day is read again this often, real ms; its bins are five minutes of site time.
 _CHART_EVERY_MS = 60_000
+#: Parts of the page that come as markup (`markup`), because they have many cells.
+DRAWN = ("holds", "all-places", "gateways", "channels", "day-table")
+
+
+def drawn_id(part: str) -> str:
+    """Return the id of the store from which the page's script draws `part`."""
+    return f"{part}-markup"
 
 
 def shell() -> Any:
@@ -27,7 +34,9 @@ def shell() -> Any:
             dcc.Store(id="rev"),
             dcc.Store(id="rev-list"),
             dcc.Store(id="rev-table"),
+            *(dcc.Store(id=drawn_id(part)) for part in DRAWN),
             dcc.Store(id="sel"),
+            dcc.Store(id="act"),
             dcc.Store(id="pending"),
             dcc.ConfirmDialog(id="confirm"),
             dcc.Interval(id="chart-tick", interval=_CHART_EVERY_MS),

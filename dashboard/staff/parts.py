@@ -80,14 +80,15 @@ def kpis(view: FloorView, said: Words) -> list[Any]:
 
 
 def action_button(action: RequestAction, label: str, place: str, *, name: str) -> Any:
+    """Return a button; the page's script tells Dash of every press."""
+    marks: dict[str, Any] = {"data-action": action, "data-for": place}
     return html.Button(
         label,
-        id={"type": "act", "action": action, "place": place},
-        n_clicks=0,
         type="button",
         className=f"st-button st-do-{action}",
         title=name,
         **aria(label=name),
+        **marks,
     )
 
 

@@ -115,5 +115,9 @@ def _value(value: bool | int | float | str, said: Words) -> str:
 
 
 def _age(seconds: float, said: Words) -> str:
+    """Return an age to the second within the hour, to the minute beyond it."""
     minutes, rest = divmod(round(seconds), 60)
-    return said("{m} min {s} s").format(m=minutes, s=rest)
+    if minutes < 60:
+        return said("{m} min {s} s").format(m=minutes, s=rest) if rest else said("{m} min").format(m=minutes)
+    hours, minutes = divmod(minutes, 60)
+    return said("{h} h {m} min").format(h=hours, m=minutes)

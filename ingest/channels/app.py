@@ -59,8 +59,9 @@ async def run_notifier(
     open_link: OpenLink,
     connect: ConnectSqlite,
     ready: Callable[[], None] | None = None,
+    told: Callable[[NotifierHealth], None] | None = None,
 ) -> None:
-    """Run until cancelled.
+    """Run until cancelled; `told` also hears each look at our health, with a broker or without.
 
     Raises:
         SettingInvalid: the outbox was written by another version.
@@ -69,7 +70,7 @@ async def run_notifier(
     outbox = Outbox(connect, settings.outbox)
     await asyncio.to_thread(outbox.open)
     try:
-        notifier = _Notifier(settings, plan, policy, channels, clock, connect, outbox)
+        notifier = _Notifier(settings, plan, policy, channels, clock, connect, outbox, told)
         async with open_link(settings.client_id) as link:
             await notifier.run(link, ready)
     finally:
@@ -86,7 +87,9 @@ class _Notifier:
         clock: Clock,
         connect: ConnectSqlite,
         outbox: Outbox,
+        told: Callable[[NotifierHealth], None] | None,
     ) -> None:
+        self._told = told
         self._site = plan.site
         self._version = settings.version
         self._topics = Topics(plan.site, settings.topic_root)
@@ -153,9 +156,11 @@ class _Notifier:
 
     async def _tell_health(self, link: MessageLink) -> None:
         while True:
-            if link.is_connected:
-                with contextlib.suppress(BrokerUnreachable, StoreUnavailable):
-                    health = await asyncio.to_thread(self._look)
+            with contextlib.suppress(BrokerUnreachable, StoreUnavailable):
+                health = await asyncio.to_thread(self._look)
+                if self._told is not None:
+                    self._told(health)
+                if link.is_connected:
                     await link.publish(self._topics.notifier_health(), encode(health), qos=0, retain=True)
             await asyncio.sleep(HEALTH_S)
 

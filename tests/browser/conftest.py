@@ -106,10 +106,14 @@ class MadeHistory:
         }
 
     def decision(self, id_: str) -> Decision | None:
-        return next((one for one in self.decisions(place="3-W01", limit=9) if one.id == id_), None)
+        return next((one for one in self.decisions(place="3-T01", limit=9) if one.id == id_), None)
 
     def story(self, place: str, from_at: datetime, to_at: datetime) -> tuple[list[Decision], list[PlaceTurn]]:
-        return [], []
+        turns = [
+            PlaceTurn(MORNING - timedelta(minutes=5), "reclaimable", "held", ("link_up",)),
+            PlaceTurn(MORNING - timedelta(minutes=1), "in_use", "occupied", ("link_up", "motion")),
+        ]
+        return self.decisions(place=place, limit=9), turns
 
     def decisions(self, *, place: str | None, limit: int) -> list[Decision]:
         return [

@@ -441,6 +441,16 @@ def test_staff_see_that_data_is_old(site: Any, pages: Any, shoot: Shoot) -> None
     expect(page.locator("#kpi .st-kpi-f strong")).to_have_text("–")
 
 
+@pytest.mark.parametrize("size", [LANDSCAPE, PORTRAIT, PHONE], ids=["landscape", "portrait", "phone"])
+def test_staff_read_why_a_place_was_released(
+    site: Any, pages: Any, shoot: Shoot, size: tuple[int, int], request: pytest.FixtureRequest
+) -> None:
+    page = pages.open(f"{site.url}/staff/why/decision-1?lang=nl", size=size)
+    expect(page.locator("main")).to_contain_text("R7")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    shoot(page, f"why_{request.node.callspec.id}", full=True)
+
+
 # --- the rest
 
 
@@ -465,13 +475,15 @@ def test_dash_answers_no_address_that_is_not_its_own(site: Any) -> None:
 AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
 
 
-@pytest.mark.parametrize("path", ["/", "/wall/f3", "/wall/f0", "/desk/3-S01", "/staff/?floor=f3"])
+@pytest.mark.parametrize(
+    "path", ["/", "/wall/f3", "/wall/f0", "/desk/3-S01", "/staff/?floor=f3", "/staff/why/decision-1"]
+)
 @pytest.mark.parametrize("lang", ["nl", "en"])
 def test_no_accessibility_rule_is_broken(site: Any, pages: Any, path: str, lang: str) -> None:
     site.notices["3-S01"] = "soft_note"
     site.tell()
     page = pages.open(f"{site.url}{path}{'&' if '?' in path else '?'}lang={lang}", bypass_csp=True)
-    if path.startswith("/staff"):
+    if path.startswith("/staff/?"):
         expect(page.locator("#holds tbody tr").first).to_be_visible()
         expect(page.locator("#map .places path")).to_have_count(65)
     page.wait_for_load_state("load")

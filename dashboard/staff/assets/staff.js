@@ -6,6 +6,17 @@
   let map = null, words = {}, source = null, letters = "", version = -1, age = Infinity, at = 0, heardAt = 0;
   let backOff = 1000, revision = 0, toldAt = 0, telling = 0, listWaits = false, state = "";
   const now = () => performance.now();
+
+  // Tables come as markup, in which every text was escaped where it was written (markup.py).
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    plekvrij: {
+      put(drawn) {
+        const box = drawn && document.getElementById(drawn.into);
+        if (box) box.innerHTML = drawn.markup;
+      },
+    },
+  });
+
   const tell = (id, value) => window.dash_clientside && window.dash_clientside.set_props(id, { data: value });
   const places = () => map ? [...map.querySelectorAll(".places path")] : [];
 
@@ -118,8 +129,10 @@
   }
 
   document.addEventListener("click", (event) => {
-    const path = event.target.closest && event.target.closest("#map .p");
+    if (!event.target.closest) return;
+    const path = event.target.closest("#map .p"), button = event.target.closest("button[data-action]");
     if (path) choose(path);
+    if (button) tell("act", { action: button.dataset.action, place: button.dataset.for, at: now() });
   });
   document.addEventListener("keydown", (event) => {
     const path = event.target.closest && event.target.closest("#map .p");

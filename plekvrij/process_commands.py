@@ -1,0 +1,173 @@
+"""`plekvrij serve` and the processes of a site: gateway, ingest, dashboard, and the building of a demo."""
+
+from __future__ import annotations
+
+import argparse
+
+from plekvrij import logs, wiring
+from plekvrij.arguments import CHILD, clock_of, ha_prefix, needs, site_of
+from plekvrij.exposition import Exposition, Tell, exposed
+from plekvrij.lifecycle import announce_ready, run
+from plekvrij.options import CommandSpec
+from plekvrij.site_watch import run_with_newest
+
+Arguments = argparse.Namespace
+HA = ("ha-discovery", "ha-prefix")
+PAGES = ("host", "port")
+_SITE = ("plan", "policy", "data", "broker", "credential", "influx")
+
+
+def _serve(arguments: Arguments) -> int:
+    from plekvrij.serve import run_serve
+
+    logs.set_up("serve")
+    needs(arguments, "data")
+    site = site_of(arguments)
+    return run(
+        lambda: run_serve(
+            site,
+            data=arguments.data,
+            broker=arguments.broker,
+            credential=arguments.credential,
+            influx=arguments.influx,
+            ha_prefix=ha_prefix(arguments),
+            staff_password=arguments.staff_password,
+            channels=arguments.channels,
+            host=arguments.host,
+            port=arguments.port,
+            metrics=arguments.metrics,
+        )
+    )
+
+
+def _gateway(arguments: Arguments) -> int:
+    needs(arguments, "config", "broker")
+    logs.set_up(arguments.config.stem)
+    broker = wiring.broker_of(arguments.broker, arguments.credential)
+    devices = wiring.broker_of(arguments.broker, arguments.device_credential or arguments.credential)
+    exposition = Exposition()
+    with exposed(arguments.metrics, exposition):
+        return run(
+            lambda: wiring.run_gateway(
+                arguments.config,
+                broker=broker,
+                device_broker=devices,
+                clock=clock_of(arguments),
+                ready=announce_ready,
+                told=_teller(arguments, exposition),
+            ),
+            until_stdin_ends=arguments.with_parent,
+        )
+
+
+def _teller(arguments: Arguments, exposition: Exposition) -> Tell | None:
+    """Return who hears of our health: nobody without `--metrics`, so that nobody looks for nothing."""
+    return exposition.tell if arguments.metrics else None
+
+
+def _ingest(arguments: Arguments) -> int:
+    needs(arguments, "broker", "data")
+    logs.set_up("ingest")
+    site = site_of(arguments)
+    arguments.data.mkdir(parents=True, exist_ok=True)
+    exposition = Exposition()
+
+    async def ingest(newest: wiring.Site) -> None:
+        await wiring.run_ingest(
+            newest,
+            database=arguments.data / "site.db",
+            broker=wiring.broker_of(arguments.broker, arguments.credential),
+            clock=clock_of(arguments),
+            influx=arguments.influx,
+            ha_prefix=ha_prefix(arguments),
+            ready=announce_ready,
+            told=_teller(arguments, exposition),
+        )
+
+    with exposed(arguments.metrics, exposition):
+        return run(lambda: run_with_newest(site, ingest), until_stdin_ends=arguments.with_parent)
+
+
+def _dashboard(arguments: Arguments) -> int:
+    needs(arguments, "broker", "data")
+    logs.set_up("dashboard")
+    site = site_of(arguments)
+    exposition = Exposition()
+
+    async def dashboard(newest: wiring.Site) -> None:
+        await wiring.run_dashboard(
+            newest,
+            database=arguments.data / "site.db",
+            broker=wiring.broker_of(arguments.broker, arguments.credential),
+            clock=clock_of(arguments),
+            staff_password=arguments.staff_password,
+            host=arguments.host,
+            port=arguments.port,
+            ready=announce_ready,
+            watched=exposition.watch_zones,
+        )
+
+    with exposed(arguments.metrics, exposition):
+        return run(lambda: run_with_newest(site, dashboard), until_stdin_ends=arguments.with_parent)
+
+
+def _building(arguments: Arguments) -> int:
+    needs(arguments, "broker", "run-dir")
+    logs.set_up("building")
+    site = site_of(arguments)
+    devices = wiring.broker_of(arguments.broker, arguments.device_credential or arguments.credential)
+    if arguments.recording is not None:
+        from plekvrij.replay import play_recording
+
+        return run(
+            lambda: play_recording(
+                arguments.recording,
+                site.plan,
+                devices,
+                clock_of(arguments),
+                arguments.run_dir,
+                announce_ready,
+            ),
+            until_stdin_ends=arguments.with_parent,
+        )
+    return run(
+        lambda: wiring.run_building(
+            site,
+            device_broker=devices,
+            clock=clock_of(arguments),
+            seed=arguments.seed,
+            run_dir=arguments.run_dir,
+            ready=announce_ready,
+        ),
+        until_stdin_ends=arguments.with_parent,
+    )
+
+
+COMMANDS = (
+    CommandSpec(
+        "serve",
+        "Run one site: broker (unless --broker), ingest and pages.",
+        _serve,
+        (*_SITE, *HA, *PAGES, "staff-password", "channels", "metrics"),
+    ),
+    CommandSpec("gateway", "Run one edge gateway.", _gateway, (*CHILD, "config")),
+    CommandSpec(
+        "ingest",
+        "Run ingest: store, engine, rollups, InfluxDB.",
+        _ingest,
+        (*CHILD, "data", "influx", *HA),
+    ),
+    CommandSpec(
+        "dashboard",
+        "Serve the pages and the API.",
+        _dashboard,
+        (*CHILD, "data", *PAGES, "staff-password"),
+    ),
+    CommandSpec(
+        "building",
+        "Play the simulated building of a demo.",
+        _building,
+        (*CHILD, "seed", "run-dir", "recording"),
+        hidden=True,
+    ),
+)
