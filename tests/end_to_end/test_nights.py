@@ -41,7 +41,7 @@ TOPICS = Topics(SITE)
 Wait = Callable[..., None]
 TUESDAY, WEDNESDAY = date(2026, 11, 24), date(2026, 11, 25)
 #: The clock of the site stands still between two looks of this much, so that a slow machine changes nothing.
-STEP = timedelta(minutes=20)
+STEP = timedelta(minutes=30)
 
 #: Ingest as `plekvrij ingest` runs it, but with a clock that the test moves: eight bytes that both have open.
 INGEST = """
@@ -182,7 +182,7 @@ def plan_file(tmp_path: Path, small_plan_text: str) -> Path:
 
 @pytest.fixture
 def events(plan_file: Path) -> list[SensorEvent]:
-    return [event for day in feed(read_site(plan_file, None).plan, 6, 2) for event in day.events]
+    return [event for day in feed(read_site(plan_file, None).plan, 10, 2) for event in day.events]
 
 
 class Story:
