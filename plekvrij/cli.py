@@ -9,6 +9,7 @@ from pathlib import Path
 from plekvrij import (
     care_commands,
     channel_commands,
+    export_command,
     logs,
     night_commands,
     policy_command,
@@ -218,6 +219,7 @@ COMMANDS: dict[str, CommandSpec] = {
         *process_commands.COMMANDS,
         *channel_commands.COMMANDS,
         *care_commands.COMMANDS,
+        *export_command.COMMANDS,
         CommandSpec(
             "replay",
             "Send a recording of real sensors through the whole way and compare with the truth, or print the digest of"

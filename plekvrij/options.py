@@ -162,6 +162,9 @@ OPTIONS: dict[str, Option] = {
         Option(
             "scenario", str, "normal", "Building that is not as usual, such as bad-radio (default normal)."
         ),
+        Option("from", str, None, "First day, as 2026-11-01."),
+        Option("to", str, None, "Last day, as 2026-11-30."),
+        Option("by", str, "hour", "How fine: 5min, hour or day (default hour)."),
         Option("timeline", Path, None, "Also write what the filter said, moment by moment, to this file."),
     )
 }
