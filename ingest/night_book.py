@@ -113,6 +113,10 @@ class NightBook:
         transaction.close_night(dated, self._policy.hash, now)
         return message
 
+    def give_up(self, transaction: Transaction, order: NightOrder, now: datetime) -> None:
+        """Leave a night that cannot be lived: its day teaches nothing."""
+        transaction.give_up_night(order.day, now)
+
     def forget(self, transaction: Transaction) -> None:
         """Delete a bite of what no night needs any longer."""
         transaction.forget_settled(keep=_SETTLED_NIGHTS, at_most=_FORGET_AT_MOST)

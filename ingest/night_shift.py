@@ -18,6 +18,8 @@ log = structlog.get_logger()
 
 #: Pause after a night that failed, s of real time: first and longest. Its cause seldom goes away by itself.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 30.0, 3600.0
+#: After so many failures in a row, about six hours, a night is left: otherwise none after it would be lived.
+GIVE_UP_AFTER = 12
 OrderNight = Callable[[NightOrder], None]
 #: Does a piece of work until the store takes it; None when we are asked to stop first.
 UntilStored = Callable[[Callable[[], Changes]], Changes | None]
@@ -79,8 +81,13 @@ class NightShift:
 
     def _fail(self, now: float) -> None:
         self._not_before = now + min(_FIRST_PAUSE_S * 2**self._failures, _LONGEST_PAUSE_S)
-        self._failures = min(self._failures + 1, 10)
+        self._failures += 1
+        night = self._night
         self._end()
+        if night is not None and self._failures >= GIVE_UP_AFTER:
+            log.error("night_given_up", day=str(night.day))
+            self._failures = 0
+            self._until_stored(lambda: self._book.give_up_night(night))
 
     def _end(self) -> None:
         if self._file is not None:

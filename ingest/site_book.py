@@ -231,9 +231,21 @@ class SiteBook:
         with self._page() as (transaction, page):
             message = self._nights.close(transaction, bite.result, self.runtime.now)
             self.runtime.learn(message, page.changes)
-        with suppress(StoreUnavailable):  # the night is done; the next look will tell
-            self._nights.look()
+        self._look_for_nights()
         return page.changes
+
+    def give_up_night(self, order: NightOrder) -> Changes:
+        """Leave a night that failed too often, so that the next ones are lived."""
+        if self._nights is not None:
+            with self._store.transaction() as transaction:
+                self._nights.give_up(transaction, order, self.runtime.now)
+            self._look_for_nights()
+        return Changes()
+
+    def _look_for_nights(self) -> None:
+        with suppress(StoreUnavailable):  # what was written is written; the next look will tell
+            if self._nights is not None:
+                self._nights.look()
 
     # Facts
 

@@ -60,10 +60,10 @@ class NightHistory(SqliteHistory):
     # Which nights
 
     def open_night(self) -> NightOrder | None:
-        """Return the night that was begun and is not done, None when there is none."""
+        """Return the night that was begun, is not done and was not given up, None when there is none."""
         rows = self._ask(
             "SELECT day, begin_at, end_at, opened_at, upto_event, upto_said FROM night"
-            " WHERE done_at IS NULL ORDER BY day DESC LIMIT 1"
+            " WHERE done_at IS NULL AND given_up_at IS NULL ORDER BY day DESC LIMIT 1"
         )
         if not rows:
             return None

@@ -133,6 +133,13 @@ class NightRows:
             ),
         )
 
+    def give_up_night(self, day: date, now: datetime) -> None:
+        """Note that a night cannot be lived, so that the ones after it can."""
+        self._connection.execute(
+            "UPDATE night SET given_up_at = ? WHERE day = ? AND done_at IS NULL",
+            (to_ms(now), day.isoformat()),
+        )
+
     def forget_settled(self, *, keep: int, at_most: int) -> None:
         """Delete up to `at_most` records of settled sites but those of the newest `keep` nights that are done."""
         self._connection.execute(

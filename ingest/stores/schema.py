@@ -105,7 +105,7 @@ CREATE INDEX IF NOT EXISTS said_at ON said (at);
 
 CREATE TABLE IF NOT EXISTS night (
     day TEXT PRIMARY KEY, begin_at INTEGER NOT NULL, end_at INTEGER NOT NULL, opened_at INTEGER NOT NULL,
-    upto_event INTEGER NOT NULL, upto_said INTEGER NOT NULL, done_at INTEGER, policy_hash TEXT,
+    upto_event INTEGER NOT NULL, upto_said INTEGER NOT NULL, done_at INTEGER, given_up_at INTEGER, policy_hash TEXT,
     settled_event INTEGER, settled_said INTEGER, facts INTEGER, too_late INTEGER, decisions INTEGER,
     digest TEXT, total TEXT, lessons BLOB) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS night_end ON night (end_at);

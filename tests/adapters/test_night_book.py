@@ -24,7 +24,7 @@ from ingest.inbox import NightLived
 from ingest.night_book import Bite, NightBook
 from ingest.night_job import NightTask, write_night
 from ingest.night_runner import NightRunner
-from ingest.night_shift import NightShift
+from ingest.night_shift import GIVE_UP_AFTER, NightShift
 from ingest.place_runtime import GatewayWatch, PlaceRuntime
 from ingest.site_book import SiteBook
 from ingest.stores.event_rows import EVENT_COLUMNS, event_of, event_row
@@ -38,7 +38,7 @@ from workplace import floor_plan, policy
 from workplace.codec import BOOLEAN_KINDS
 from workplace.events import SensorEvent
 from workplace.holds.engine import SiteEngine
-from workplace.occupancy.night_times import bounds, in_force_at, night_at
+from workplace.occupancy.night_times import bounds, in_force_at, next_day, night_at
 from workplace.topics import Topics
 
 TUESDAY, TZ = date(2026, 11, 24), ZoneInfo("Europe/Amsterdam")
@@ -296,6 +296,37 @@ def test_a_night_that_fails_is_begun_again_later_and_messages_flow(evening: Offi
         shift.step(41.0)
     assert evening.history.nights()[0].message.from_at == in_force_at(TUESDAY, TZ)
     assert not file.exists()
+
+
+def test_a_night_that_never_can_be_lived_is_left_so_that_the_next_ones_are(evening: Office) -> None:
+    ordered: list[NightOrder] = []
+    shift, now = NightShift(evening.book, ordered.append, lambda work: work()), 0.0
+    for _ in range(GIVE_UP_AFTER):
+        now += 3600.0
+        shift.step(now)
+        shift.lived(NightLived(ordered[-1], None), now)
+    assert len(ordered) == GIVE_UP_AFTER
+    assert not evening.book.is_night_due
+    assert evening.history.nights() == []
+    wednesday = night_at(next_day(TUESDAY), TZ)
+    evening.hear(
+        [msgspec.structs.replace(tuesday()[0], id="wednesday", received_at=wednesday - timedelta(hours=9))]
+    )
+    evening.sleep_until(wednesday)
+    shift.step(now + 3600.0)
+    assert ordered[-1].day == next_day(TUESDAY)
+
+
+def test_what_nights_leave_is_deleted_when_it_has_lived_long_enough(evening: Office) -> None:
+    order = evening.book.open_night()
+    assert order is not None
+    finish(evening, order)
+    for days, timeline, lessons in ((10, True, True), (15, False, True), (17, False, False)):
+        with evening.store.transaction() as transaction:
+            transaction.prune(order.end + timedelta(days=days, hours=-1), at_most=100_000)
+        assert bool(evening.history.timeline(order.begin, order.end)) is timeline
+        assert bool(evening.history.lessons()) is lessons
+    assert evening.history.nights() == []
 
 
 def test_the_process_of_a_night_says_that_it_is_done_and_one_that_cannot_read_says_that_too(
