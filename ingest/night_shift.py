@@ -74,7 +74,6 @@ class NightShift:
             return None
         changes = self._until_stored(lambda: self._book.write_night(bite))
         if bite.result is not None and changes is not None:
-            log.info("night_done", day=str(bite.order.day), from_at=str(bite.result.message.from_at))
             self._failures = 0
             self._end()
         return changes

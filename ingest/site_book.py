@@ -231,6 +231,7 @@ class SiteBook:
         with self._page() as (transaction, page):
             message = self._nights.close(transaction, bite.result, self.runtime.now)
             self.runtime.learn(message, page.changes)
+        log.info("night_done", day=str(message.day), decides_from=str(message.from_at))
         self._look_for_nights()
         return page.changes
 
