@@ -138,12 +138,21 @@ def read_pieces(file: Path) -> Iterator[Piece]:
 
 
 def taught_of(rows: list[LessonRow], plan: FloorPlan) -> Taught:
-    """Return what was taught of the places as they are now; of one whose sensors were changed, nothing."""
+    """Return what was taught of the places as they are now; nothing of one whose sensors were changed, nor what another
+    version of the model wrote."""
     mine = [row for row in rows if row.place in plan.place and wiring_of(plan.place[row.place]) == row.wiring]
     until = max((row.until for row in mine), default=None)
-    kept = {row.place: _LESSON.decode(row.body) for row in mine}
-    ends = {row.place: end for row in mine if (end := kept[row.place][1]) is not None and row.until == until}
-    return Taught(until, {place: lessons for place, (lessons, _) in kept.items()}, ends)
+    lessons, ends = dict[str, Lessons](), dict[str, Core]()
+    for row in mine:
+        try:
+            kept, end = _LESSON.decode(row.body)
+        except msgspec.MsgspecError:
+            continue
+        if kept.fits:
+            lessons[row.place] = kept
+            if end is not None and row.until == until:
+                ends[row.place] = end
+    return Taught(until, lessons, ends)
 
 
 def _lesson_row(plan: FloorPlan, taught: Taught, place: str) -> LessonRow:

@@ -22,14 +22,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ingest.inbox import NightLived
 from ingest.night_book import Bite, NightBook
-from ingest.night_job import NightTask, write_night
+from ingest.night_job import NightTask, taught_of, write_night
 from ingest.night_runner import NightRunner
 from ingest.night_shift import GIVE_UP_AFTER, NightShift
 from ingest.place_runtime import GatewayWatch, PlaceRuntime
 from ingest.site_book import SiteBook
 from ingest.stores.event_rows import EVENT_COLUMNS, event_of, event_row
 from ingest.stores.night_history import NightHistory
-from ingest.stores.night_rows import NightOrder
+from ingest.stores.night_rows import LessonRow, NightOrder
 from ingest.stores.schema import LATER_COLUMNS, TABLES
 from ingest.stores.sqlite_store import SqliteStore
 from ingest.subscriber import Subscriber
@@ -38,6 +38,7 @@ from workplace import floor_plan, policy
 from workplace.codec import BOOLEAN_KINDS
 from workplace.events import SensorEvent
 from workplace.holds.engine import SiteEngine
+from workplace.occupancy.interface import wiring_of
 from workplace.occupancy.night_times import bounds, in_force_at, next_day, night_at
 from workplace.topics import Topics
 
@@ -315,6 +316,22 @@ def test_a_night_that_never_can_be_lived_is_left_so_that_the_next_ones_are(eveni
     evening.sleep_until(wednesday)
     shift.step(now + 3600.0)
     assert ordered[-1].day == next_day(TUESDAY)
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        pytest.param("[[[0,0,0,0,0],[0,0,0,0],[1,0,0,0,0,0],[1,0,0,0,0,0]],null]", 1, id="of this program"),
+        pytest.param("[[[0,0,0],[0,0,0,0],[1,0,0,0,0,0],[1,0,0,0,0,0]],null]", 0, id="with other grades"),
+        pytest.param('{"grades": []}', 0, id="of another shape"),
+    ],
+)
+def test_lessons_that_another_version_wrote_begin_anew(body: str, kept: int) -> None:
+    place = next(iter(PLAN.place.values()))
+    row = LessonRow(place.id, tuesday()[0].received_at, wiring_of(place), None, body)
+    assert len(taught_of([row], PLAN).lessons) == kept
+    moved = msgspec.structs.replace(row, wiring="other sensors")
+    assert taught_of([moved], PLAN).lessons == {}
 
 
 def test_what_nights_leave_is_deleted_when_it_has_lived_long_enough(evening: Office) -> None:

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -114,8 +114,11 @@ class Ingest:
     @property
     def children(self) -> list[int]:
         assert self._process is not None
-        file = Path(f"/proc/{self._process.pid}/task")
-        return [int(one) for task in file.iterdir() for one in (task / "children").read_text().split()]
+        found: list[int] = []
+        for task in Path(f"/proc/{self._process.pid}/task").iterdir():
+            with suppress(OSError):  # a thread may end while we look
+                found += map(int, (task / "children").read_text().split())
+        return found
 
     def kill(self) -> None:
         assert self._process is not None

@@ -48,6 +48,12 @@ class Lessons(msgspec.Struct, frozen=True, array_like=True):
     arrivals: tuple[float, ...] = (0.0,) * len(BAND_HOURS)
     usual: tuple[float, ...] = (0.0,) * len(BAND_HOURS)
 
+    @property
+    def fits(self) -> bool:
+        """Whether it was learned with the tables that this program has."""
+        lengths = (len(self.grades), len(self.aisles), len(self.arrivals), len(self.usual))
+        return lengths == (len(GRADES), len(TRAFFIC), len(BAND_HOURS), len(BAND_HOURS))
+
 
 def motion_of(lessons: Lessons) -> Motion:
     """Return the grade and the aisle that fit the days best."""
