@@ -25,8 +25,11 @@ from dashboard.walk.session import Walks
 from dashboard.walk.store import MemoryWalks
 from dashboard.wall import pages as wall_pages
 from dashboard.why import pages as why_pages
+from workplace import policy
 from workplace.floor_plan import FloorPlan
 from workplace.ports import Clock, HistoryReader
+from workplace.usage_port import UsageReader
+from workplace.working_time import WorkingTime, of_policy
 
 __all__ = ["DashboardSettings", "create_app"]
 
@@ -44,16 +47,30 @@ def create_app(
     version: str,
     settings: DashboardSettings,
     walks: Walks | None = None,
+    usage: UsageReader | None = None,
+    working: WorkingTime | None = None,
 ) -> FastAPI:
     """Return the application. Run it in the event loop that feeds `live`.
 
     Open screens never finish by themselves: call `app.state.close_streams()` before stopping uvicorn, and give
-    it a graceful shutdown limit of a few seconds. Without `walks`, walk tests hear nothing and are not kept.
+    it a graceful shutdown limit of a few seconds. Without `walks`, walk tests hear nothing and are not kept;
+    without `usage` the history page is empty, and without `working` it looks at the hours of the default policy.
     """
     static = StaticFilesBundle(version, settings.theme_css)
     feed = LiveFeed(plan, live, clock, settings, static.build)
     context = PageContext(
-        plan, live, feed, history, send_request, clock, version, settings, static, make_templates()
+        plan,
+        live,
+        feed,
+        history,
+        send_request,
+        clock,
+        version,
+        settings,
+        static,
+        make_templates(),
+        working or of_policy(policy.default(plan.site)),
+        usage,
     )
 
     walks = walks or Walks(plan, clock, MemoryWalks())

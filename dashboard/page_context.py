@@ -26,6 +26,8 @@ from workplace.errors import BrokerUnreachable
 from workplace.events import Reply, Request, RequestAction
 from workplace.floor_plan import Floor, FloorPlan
 from workplace.ports import Clock, HistoryReader
+from workplace.usage_port import UsageReader
+from workplace.working_time import WorkingTime
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,8 @@ class PageContext:
     settings: DashboardSettings
     static: StaticFilesBundle
     templates: Environment
+    working: WorkingTime
+    usage: UsageReader | None = None
 
     def floor_view(self, floor: Floor) -> FloorView:
         return view_floor(self.plan, floor, self.live.snapshot(), self.clock.now(), self.settings)

@@ -12,6 +12,7 @@ import uvicorn
 
 from plekvrij import sqlite_driver
 from plekvrij.wiring import Site
+from workplace import working_time
 from workplace.errors import SettingInvalid
 from workplace.events import ZoneState
 from workplace.ports import Clock, OpenLink
@@ -55,6 +56,7 @@ async def serve(
     from dashboard.walk.session import Walks
     from dashboard.walk.store import WalkFolder
     from ingest.stores.history import SqliteHistory
+    from ingest.stores.usage import SqliteUsage
 
     topics = Topics(site.plan.site)
     live = LiveSite(site.plan, clock)
@@ -72,6 +74,8 @@ async def serve(
             clock=clock,
             version=version,
             walks=Walks(site.plan, clock, WalkFolder(database.parent / "walks"), open_link),
+            usage=SqliteUsage(sqlite_driver.connect, database),
+            working=working_time.of_policy(site.policy),
             settings=DashboardSettings(allowed_hosts=(*LOOPBACK_HOSTS, host), staff_password=staff_password),
         )
         config = uvicorn.Config(

@@ -147,6 +147,7 @@ class MadeSite:
     feed: Any = None
     walks: Any = None
     close: Any = None
+    usage: Any = None
     _skipped_s: float = 0.0
     _repeat: bool = True
 
@@ -375,6 +376,7 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
             version="0.1.0",
             settings=DashboardSettings(heartbeat_s=0.3, **settings),
             walks=site.walks,
+            usage=site.usage,
         )
         server = uvicorn.Server(
             uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1)
@@ -416,6 +418,22 @@ def site() -> Iterator[MadeSite]:
         made.gateways()
         made.channels()
         yield made
+
+
+@pytest.fixture(scope="session")
+def served() -> Callable[..., Any]:
+    """`with served(usage=reader) as site:` serves a half-full town hall of its own until the block ends."""
+
+    @contextmanager
+    def serving(*, usage: Any = None, **settings: Any) -> Iterator[MadeSite]:
+        made = new_site()
+        made.usage = usage
+        made.fill()
+        with serve(made, **settings):
+            made.tell()
+            yield made
+
+    return serving
 
 
 @pytest.fixture(scope="module")  # the driver runs an event loop in this thread: no other test may share it
