@@ -16,7 +16,7 @@ from workplace.floor_plan import Zone
 _LINE, _EDGE, _BAND, _FREE, _UNSEEN = "#12458f", "#8db7ec", "rgba(63,127,208,0.28)", "#c2410c", "#98a0ab"
 _INK, _GRID = "#0c1a2b", "#e3e8ee"
 #: Height of the chart of one zone, and of the space around all of them, px.
-_ZONE_PX, _AROUND_PX = 190, 90
+_ZONE_PX, _AROUND_PX = 190, 70
 
 
 def days_figure(report: Report, said: Words) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def days_figure(report: Report, said: Words) -> dict[str, Any]:
     shapes: list[dict[str, Any]] = []
     layout = _layout(said, _AROUND_PX + _ZONE_PX * max(1, len(report.zones)))
     layout["annotations"] = []
-    layout["margin"].update({"t": 56, "b": 64, "l": 40})
+    layout["margin"].update({"t": 56, "b": 40, "l": 40, "r": 24})
     layout["legend"] = {"orientation": "h", "x": 0, "y": 1, "yref": "container", "yanchor": "top"}
     for number, zone in enumerate(report.zones, start=1):
         axis = "" if number == 1 else str(number)
@@ -45,7 +45,7 @@ def days_figure(report: Report, said: Words) -> dict[str, Any]:
             anchor=f"y{axis}",
             range=[-0.6, len(names) - 0.4],
             showticklabels=number == len(report.zones),
-            nticks=10,
+            nticks=8,
             showgrid=False,
         )
         layout["annotations"].append(
@@ -169,46 +169,54 @@ def _unseen_in_legend(said: Words) -> dict[str, Any]:
 
 def held_figure(report: Report, said: Words) -> dict[str, Any]:
     """Return hours held but empty per working day, a bar per zone; an unmeasured zone has no bar but the words."""
-    zones = list(reversed(report.zones))
     hours = [
         says.held_per_day(report.by_zone[zone.id], len(report.days)) if report.days else None
-        for zone in zones
+        for zone in report.zones
     ]
-    layout = _layout(said, 90 + 44 * len(zones))
-    layout["xaxis"] = _axis(rangemode="tozero", title={"text": said("hours per working day")})
-    layout["yaxis"] = _axis(automargin=True, showgrid=False)
+    layout = _layout(said, 70 + 44 * len(report.zones))
+    layout["xaxis"] = _axis(rangemode="tozero", title=_title(said("hours per working day")), nticks=5)
+    layout["yaxis"] = _axis(automargin=True, showgrid=False, autorange="reversed", type="category")
     layout["margin"].update({"l": 12, "b": 44})
-    bars = {
-        "type": "bar",
-        "orientation": "h",
-        "y": [said.of(zone.name) for zone in zones],
-        "x": [0 if value is None else round(value, 2) for value in hours],
-        "text": [said("not measured") if value is None else says.number(value, said) for value in hours],
-        "textposition": "auto",
-        "marker": {"color": _LINE},
-        "hoverinfo": "skip",
-    }
+    bars = _bars(
+        [said.of(zone.name) for zone in report.zones],
+        [0 if value is None else round(value, 2) for value in hours],
+        [said("not measured") if value is None else says.number(value, said) for value in hours],
+    )
     return {"data": [bars], "layout": layout}
 
 
 def holds_figure(report: Report, said: Words) -> dict[str, Any]:
-    """Return how many holds lasted how long."""
-    counts = report.holds.classes
-    layout = _layout(said, 280)
-    layout["xaxis"] = _axis(showgrid=False, type="category", automargin=True)
-    layout["yaxis"] = _axis(rangemode="tozero", title={"text": said("number of holds")})
-    layout["margin"].update({"l": 56, "b": 48})
-    bars = {
+    """Return how many holds lasted how long, a bar per class, the shortest on top."""
+    counts = report.holds.classes if report.holds.count else ()
+    layout = _layout(said, 60 + 34 * len(HOLD_CLASSES))
+    layout["xaxis"] = _axis(rangemode="tozero", title=_title(said("number of holds")), nticks=5)
+    layout["yaxis"] = _axis(automargin=True, showgrid=False, autorange="reversed", type="category")
+    layout["margin"].update({"l": 12, "b": 44})
+    bars = _bars(
+        [said(label) for label in HOLD_CLASSES], list(counts), [says.number(n, said) for n in counts]
+    )
+    return {"data": [bars] if counts else [], "layout": layout}
+
+
+def _bars(names: Sequence[str], values: Sequence[float], texts: Sequence[str]) -> dict[str, Any]:
+    """Return bars from left to right, each with its number."""
+    return {
         "type": "bar",
-        "x": [said(label) for label in HOLD_CLASSES],
-        "y": list(counts),
-        "text": [says.number(count, said) for count in counts],
-        "textposition": "outside",
+        "orientation": "h",
+        "y": names,
+        "x": values,
+        "text": texts,
+        "textposition": [
+            "auto" if value else "outside" for value in values
+        ],  # inside no bar there is no room
         "cliponaxis": False,
         "marker": {"color": _LINE},
         "hoverinfo": "skip",
     }
-    return {"data": [bars] if report.holds.count else [], "layout": layout}
+
+
+def _title(text: str) -> dict[str, Any]:
+    return {"text": text, "font": {"size": 13}, "standoff": 8}
 
 
 def empty_figure() -> dict[str, Any]:

@@ -59,11 +59,20 @@ def history_page(context: PageContext, floor: Floor, days: int, said: Words) -> 
                     ),
                     html.Div(
                         [
-                            _card(
-                                said("Held but empty"),
-                                _say("history-held-say"),
-                                _chart(CHARTS[1]),
-                                _drawn("history-held-table"),
+                            html.Div(
+                                [
+                                    _card(
+                                        said("Held but empty"),
+                                        _say("history-held-say"),
+                                        _chart(CHARTS[1]),
+                                        _drawn("history-held-table"),
+                                    ),
+                                    _card(
+                                        said("Used again, last {n} days").format(n=PLACE_DAYS),
+                                        _drawn("history-again"),
+                                    ),
+                                ],
+                                className="st-stack",
                             ),
                             _card(
                                 said("Length of holds, last {n} days").format(n=PLACE_DAYS),
@@ -74,7 +83,6 @@ def history_page(context: PageContext, floor: Floor, days: int, said: Words) -> 
                         ],
                         className="st-two st-even",
                     ),
-                    _card(said("Used again, last {n} days").format(n=PLACE_DAYS), _drawn("history-again")),
                     _card(
                         said("Single places, last {n} days").format(n=PLACE_DAYS),
                         _say("history-places-say"),

@@ -16,13 +16,13 @@ from workplace.working_time import Span
 
 
 def number(value: float, said: Words) -> str:
-    """Return a number with at most one decimal."""
-    return str(format_decimal(value, "#,##0.#", locale=said.language))
+    """Return a number with at most one decimal, from a hundred on without."""
+    return str(format_decimal(value, "#,##0.#" if value < 100 else "#,##0", locale=said.language))
 
 
 def percent(share: float | None) -> str:
     """Return a share 0-1 in percent; a dash where nothing was measured."""
-    return "–" if share is None else f"{round(100 * share)} %"
+    return "–" if share is None else f"{round(100 * share)}\N{NO-BREAK SPACE}%"
 
 
 def long_day(day: date, said: Words) -> str:
