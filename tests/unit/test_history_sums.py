@@ -13,14 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.i18n import words
-from dashboard.staff.history import figures, says, tables
+from dashboard.staff.history import figures, heat, says, tables
 from dashboard.staff.history.report import Report, read_report
 from dashboard.staff.history.sums import (
     Again,
     Total,
     again_figures,
+    busy_spans,
     counted,
     hold_figures,
+    merged,
     place_cells,
     shown_zones,
     total_by,
@@ -119,7 +121,27 @@ def test_parts_sum_up_to_the_whole_however_it_is_cut(
     lows = [part.lowest_free for part in parts if part.lowest_free is not None]
     assert max(highs, default=None) == whole.highest
     assert min(lows, default=None) == whole.lowest_free
+    fine = total_by(lambda zone, span: (zone, span), "abc", TWO_DAYS, uses)
+    assert list(merged(lambda both: key(*both), fine).values()) == parts
     assert all(0 <= part.coverage <= 1 and (part.share is None or 0 <= part.share <= 1) for part in parts)
+
+
+@given(st.lists(st.lists(st.integers(0, 30), min_size=24, max_size=24), min_size=1, max_size=3))
+def test_the_busiest_five_minutes_are_never_in_an_hour_that_is_not_searched(zones: list[list[int]]) -> None:
+    hours = TWO_DAYS[:2]
+    uses = [
+        use(str(zone), n, in_use=float(sum(used)), highest=max(used))
+        for zone, values in enumerate(zones)
+        for n, used in enumerate((values[:12], values[12:]))
+    ]
+    together = [sum(values) for values in zip(*zones, strict=True)]
+    busiest = hours[together.index(max(together)) // 12]
+    assert busiest in busy_spans(hours, uses)
+    assert busy_spans(hours, []) == []
+
+
+def test_names_of_a_plan_are_text_and_no_markup() -> None:
+    assert "<b>" not in heat.plain_table(["<b>"], [["<b>", "<b>"]], "<b>")
 
 
 def test_fixed_places_do_not_count_and_small_zones_are_not_shown() -> None:
@@ -210,7 +232,7 @@ def test_a_site_without_history_says_so_everywhere(days: int, working: WorkingTi
         says.busiest(empty, AMSTERDAM, said),
     ):
         assert sentence == "Nothing was measured in this period."
-    drawn = markup([tables.zone_hours(empty, said), tables.steps(empty, said), tables.held(empty, said)])
+    drawn = markup([heat.zone_hours(empty, said), tables.steps(empty, said), tables.held(empty, said)])
     assert "<td>0</td>" not in drawn
     assert figures.holds_figure(empty, said)["data"] == []
     assert all(not trace["x"] or trace["name"] for trace in figures.days_figure(empty, said)["data"])

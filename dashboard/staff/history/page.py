@@ -9,7 +9,7 @@ from dash import dcc, html
 
 from dashboard.i18n import Words
 from dashboard.page_context import PageContext
-from dashboard.staff.history import figures, says, tables
+from dashboard.staff.history import figures, heat, says, tables
 from dashboard.staff.history.report import PERIODS, PLACE_DAYS, Report, read_report
 from dashboard.staff.layout import VIEWS, aria, drawn_id, top_bar
 from dashboard.staff.markup import markup
@@ -110,11 +110,11 @@ def fill(context: PageContext, floor: Floor, days: int, said: Words) -> tuple[An
         "history-tiles": tables.tiles(report, tz, said),
         "history-hours": [
             html.P(says.busiest(report, tz, said)),
-            tables.zone_hours(report, said),
-            tables.legend(said),
+            heat.zone_hours(report, said),
+            heat.legend(said),
             html.H3(said("By day of the week")),
             html.P(says.busiest_weekday(report, said)),
-            tables.weekday_hours(report, said),
+            heat.weekday_hours(report, said),
         ],
         "history-days-say": says.tightest(report, said),
         "history-days-table": tables.steps(report, said),
@@ -124,7 +124,7 @@ def fill(context: PageContext, floor: Floor, days: int, said: Words) -> tuple[An
         "history-holds-table": tables.holds(report, said),
         "history-again": [html.P(says.again(report, said)), tables.again(report, said)],
         "history-places-say": says.places(report, said),
-        "history-places": tables.place_hours(report, said),
+        "history-places": heat.place_hours(report, said),
         "history-notes": tables.notes(report, said),
     }
     drawn = [{"into": part, "markup": markup(content)} for part, content in parts.items()]

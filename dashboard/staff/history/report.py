@@ -13,9 +13,11 @@ from dashboard.staff.history.sums import (
     Holds,
     Total,
     again_figures,
+    busy_spans,
     cells,
     counted,
     hold_figures,
+    merged,
     place_cells,
     shown_zones,
     total_by,
@@ -92,7 +94,9 @@ def read_report(
     def step(day: date) -> date:
         return day - timedelta(days=day.weekday()) if days > _LONGEST_BY_DAY else day
 
-    whole = total_by(lambda _zone, _span: "", names, asked, uses)
+    by_zone_hour = total_by(lambda zone, span: (zone, span.day.weekday(), span.hour), names, asked, uses)
+    by_zone_day = total_by(lambda zone, span: (zone, span.day), names, asked, uses)
+    whole = merged(lambda _: "", by_zone_hour)
     worked = tuple(dict.fromkeys(span.day for span in asked))
     return Report(
         floor=floor,
@@ -105,13 +109,13 @@ def read_report(
         steps=tuple(dict.fromkeys(step(day) for day in worked)),
         is_by_week=days > _LONGEST_BY_DAY,
         all=whole.get("", Total()),
-        by_zone={name: Total() for name in names} | total_by(lambda zone, _: zone, names, asked, uses),
-        by_hour=cells(total_by(lambda zone, span: (zone, span.hour), names, asked, uses)),
-        by_weekday=cells(total_by(lambda _, span: (span.day.weekday(), span.hour), names, asked, uses)),
-        weekdays=cells(total_by(lambda _, span: span.day.weekday(), names, asked, uses)),
-        by_day=total_by(lambda _, span: span.day, names, asked, uses),
-        by_step=total_by(lambda zone, span: (zone, step(span.day)), names, asked, uses),
-        busiest=usage.busiest(names, asked),
+        by_zone={name: Total() for name in names} | merged(lambda key: key[0], by_zone_hour),
+        by_hour=cells(merged(lambda key: (key[0], key[2]), by_zone_hour)),
+        by_weekday=cells(merged(lambda key: (key[1], key[2]), by_zone_hour)),
+        weekdays=cells(merged(lambda key: key[1], by_zone_hour)),
+        by_day=merged(lambda key: key[1], by_zone_day),
+        by_step=merged(lambda key: (key[0], step(key[1])), by_zone_day),
+        busiest=usage.busiest(names, busy_spans(asked, uses)),
         place_hours=by_hour,
         places=by_place,
         holds=hold_figures(usage.hold_lengths(places, from_at, now)),

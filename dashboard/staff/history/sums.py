@@ -29,6 +29,7 @@ _BIN = timedelta(minutes=5)
 HOLD_CLASSES_MIN = (30, 60, 120, 240, 360, 480)
 
 KeyT = TypeVar("KeyT", bound=Hashable)
+OtherT = TypeVar("OtherT", bound=Hashable)
 
 
 @dataclass(slots=True)
@@ -65,6 +66,17 @@ class Total:
         self.capacity = max(self.capacity, use.capacity)
         if is_well_measured and (self.lowest_free is None or use.lowest_free < self.lowest_free):
             self.lowest_free, self.tightest = use.lowest_free, span
+
+    def merge(self, other: Total) -> None:
+        for name in ("expected", "bins", "measured", "in_use", "held", "free"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.capacity = max(self.capacity, other.capacity)
+        if other.highest is not None:
+            self.highest = max(self.highest or 0, other.highest)
+        if other.lowest_free is not None and (
+            self.lowest_free is None or other.lowest_free < self.lowest_free
+        ):
+            self.lowest_free, self.tightest = other.lowest_free, other.tightest
 
     @property
     def coverage(self) -> float:
@@ -126,9 +138,10 @@ def total_by(
         uses: rows of `zones` only, `span` being an index of `spans`.
     """
     totals: dict[KeyT, Total] = {}
+    expected = [(span, (span.end - span.start) / _BIN) for span in spans]
     for zone in zones:
-        for span in spans:
-            totals.setdefault(key(zone, span), Total()).expected += (span.end - span.start) / _BIN
+        for span, bins in expected:
+            totals.setdefault(key(zone, span), Total()).expected += bins
     rows = list(uses)
     best = _best_coverage(rows)
     for use in rows:
@@ -136,6 +149,29 @@ def total_by(
         well = use.least_coverage >= LEAST_OF_BEST * best[use.zone]
         totals[key(use.zone, span)].add(use, span, is_well_measured=well)
     return totals
+
+
+def merged(key: Callable[[KeyT], OtherT], totals: Mapping[KeyT, Total]) -> dict[OtherT, Total]:
+    """Return the sums per coarser key, in the order in which keys first come up."""
+    found: dict[OtherT, Total] = {}
+    for fine, total in totals.items():
+        found.setdefault(key(fine), Total()).merge(total)
+    return found
+
+
+def busy_spans(spans: Sequence[Span], uses: Iterable[ZoneUse]) -> list[Span]:
+    """Return the spans in which the busiest five minutes can lie: few, so that few are searched.
+
+    No moment has more places in use than the highest of all zones together, and some moment has at least the mean.
+    """
+    most: dict[int, float] = {}
+    mean: dict[int, float] = {}
+    for use in uses:
+        most[use.span] = most.get(use.span, 0.0) + use.highest
+        mean[use.span] = mean.get(use.span, 0.0) + use.in_use
+    bins = {span: max(1.0, (spans[span].end - spans[span].start) / _BIN) for span in mean}
+    least = max((mean[span] / bins[span] for span in mean), default=0.0)
+    return [span for number, span in enumerate(spans) if number in most and most[number] >= least]
 
 
 def _best_coverage(rows: Iterable[ZoneUse]) -> dict[str, float]:

@@ -1,8 +1,7 @@
-"""The tables of the history page, with a number in every cell that has a colour. Pure."""
+"""The tiles and tables of the history page. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,14 +10,10 @@ from dash import html
 
 from dashboard.i18n import N_, Words
 from dashboard.staff.history import says
+from dashboard.staff.history.heat import plain_table, scrolled
 from dashboard.staff.history.report import PLACE_DAYS, Report
-from dashboard.staff.history.sums import HOLD_CLASSES_MIN, LEAST_DAYS, SMALLEST_ZONE, Cell, Total
-from dashboard.staff.layout import aria
+from dashboard.staff.history.sums import HOLD_CLASSES_MIN, LEAST_DAYS, SMALLEST_ZONE, Total
 from dashboard.staff.parts import table
-
-#: Cells that were measured less than this share of the time carry a mark.
-_WELL_MEASURED = 0.5
-_NEVER = Cell(None, 0.0)
 
 HOLD_CLASSES: tuple[str, ...] = (
     N_("under 30 min"),
@@ -83,87 +78,6 @@ def tiles(report: Report, tz: ZoneInfo, said: Words) -> Any:
     )
 
 
-def zone_hours(report: Report, said: Words) -> Any:
-    """Return the share of places in use by zone and hour, and of the whole floor."""
-    rows = [
-        (
-            said.of(zone.name),
-            [report.by_hour.get((zone.id, hour), _NEVER) for hour in report.hours],
-            _cell(report.by_zone.get(zone.id)),
-        )
-        for zone in report.zones
-    ]
-    return _heat(
-        said("Zone"), rows, report.hours, said("Share of places in use by zone and hour, in percent"), said
-    )
-
-
-def weekday_hours(report: Report, said: Words) -> Any:
-    """Return the share of the floor's places in use by day of the week and hour."""
-    rows = [
-        (
-            says.weekday(day, said).capitalize(),
-            [report.by_weekday.get((day, hour), _NEVER) for hour in report.hours],
-            cell,
-        )
-        for day, cell in sorted(report.weekdays.items())
-    ]
-    title = said("Share of places in use by day of the week and hour, in percent")
-    return _heat(said("Day"), rows, report.hours, title, said)
-
-
-def place_hours(report: Report, said: Words) -> Any:
-    """Return the share of the time that places are in use, by hour; nothing when nothing may be shown."""
-    if not report.places:
-        return None
-    return [
-        [
-            html.H3(said.of(zone.name)),
-            _heat(
-                said("Place"),
-                [
-                    (
-                        place.label,
-                        [report.place_hours.get((place.id, hour), _NEVER) for hour in report.hours],
-                        report.places.get(place.id, _NEVER),
-                    )
-                    for place in zone.places
-                    if not place.fixed
-                ],
-                report.hours,
-                said("Share of the time in use by place and hour, in percent: {z}").format(
-                    z=said.of(zone.name)
-                ),
-                said,
-            ),
-        ]
-        for zone in report.zones
-    ]
-
-
-def legend(said: Words) -> Any:
-    """Return what the colours mean; every cell has its number too."""
-    return html.Ul(
-        [
-            html.Li(
-                [
-                    html.Span(said("0 % in use")),
-                    *(
-                        html.Span(className=f"st-swatch st-h{step}", **aria(hidden="true"))
-                        for step in range(11)
-                    ),
-                    html.Span("100 %"),
-                ]
-            ),
-            html.Li(
-                [html.Span(className="st-swatch st-h-none", **aria(hidden="true")), said("– not measured")]
-            ),
-            html.Li(said("* measured less than half of the time")),
-        ],
-        className="st-legend st-heat-legend",
-    )
-
-
 def steps(report: Report, said: Words) -> Any:
     """Return per zone and day (or week): mean and highest in use, lowest free, and how much was measured."""
     rows = [
@@ -183,7 +97,8 @@ def steps(report: Report, said: Words) -> Any:
         said("Free, lowest"),
         said("Measured"),
     ]
-    return scrolled(table(head, rows, said("Zones by day")), said("Zones by day"))
+    title = said("Zones by day")
+    return scrolled(plain_table(head, rows, title), title)
 
 
 def _step_name(report: Report, step: date, said: Words) -> str:
@@ -273,54 +188,3 @@ def notes(report: Report, said: Words) -> Any:
         names = ", ".join(said.of(zone.name) for zone in report.left_out)
         lines.append(said("Left out, fewer than {n} places: {z}.").format(n=SMALLEST_ZONE, z=names))
     return html.Ul([html.Li(line) for line in lines])
-
-
-def scrolled(content: Any, name: str) -> Any:
-    """Return a part that scrolls by itself, also by keyboard."""
-    return html.Div(content, className="st-scroll st-scroll-x", tabIndex=0, role="region", **aria(label=name))
-
-
-def _cell(total: Total | None) -> Cell:
-    return _NEVER if total is None else Cell(total.share, total.coverage)
-
-
-def _heat(
-    what: str, rows: Iterable[tuple[str, Sequence[Cell], Cell]], hours: Sequence[int], title: str, said: Words
-) -> Any:
-    """Return a table of shares; `rows` are a name, a cell per hour, and the cell of the whole day."""
-    head = [what, *(says.hour(hour, said) for hour in hours), said("Whole day"), said("Measured")]
-    body = [
-        html.Tr(
-            [
-                html.Th(name, scope="row"),
-                *(_shade(cell, said) for cell in cells),
-                _shade(whole, said),
-                html.Td(says.percent(whole.coverage), className="st-measured"),
-            ]
-        )
-        for name, cells, whole in rows
-    ]
-    made = html.Table(
-        [
-            html.Caption(title, className="st-unseen"),
-            html.Thead(html.Tr([html.Th(text, scope="col") for text in head])),
-            html.Tbody(body),
-        ],
-        className="st-heat",
-    )
-    return html.Div(made, className="st-scroll-x", tabIndex=0, role="region", **aria(label=title))
-
-
-def _shade(cell: Cell, said: Words) -> Any:
-    if cell.share is None:
-        text = said("not measured")
-        return html.Td(
-            [html.Span("–", **aria(hidden="true")), html.Span(text, className="st-unseen")],
-            className="st-h-none",
-            title=text,
-        )
-    mark = "" if cell.coverage >= _WELL_MEASURED else "*"
-    measured = said("measured {p}").format(p=says.percent(cell.coverage))
-    return html.Td(
-        f"{round(100 * cell.share)}{mark}", className=f"st-h{min(10, int(10 * cell.share))}", title=measured
-    )
