@@ -162,9 +162,15 @@ def test_four_weeks_in_dutch(past: Any, pages: Any, shoot: Shoot, size: str) -> 
     )
     nothing_sticks_out(page)
     shoot(page, f"history_{size}", full=True)
+    if size == "phone":  # a wide table scrolls by itself, also by keyboard, and the page does not
+        box = hours.get_by_role("region").first
+        box.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("box => box.scrollLeft > 0", arg=box.element_handle())
+        nothing_sticks_out(page)
 
 
-def test_a_day_without_data_is_not_measured_and_never_zero(past: Any, pages: Any) -> None:
+def test_what_has_no_data_is_not_measured_and_never_zero(past: Any, pages: Any, shoot: Shoot) -> None:
     page = open_history(past, pages)
     page.locator("summary").first.click()
     rows = page.locator("#history-days-table tbody tr").filter(has_text="wo 11 nov")
@@ -174,13 +180,7 @@ def test_a_day_without_data_is_not_measured_and_never_zero(past: Any, pages: Any
         expect(rows.nth(number).locator("td").last).to_have_text("0 %")
     half = page.locator("#history-days-table tbody tr").filter(has_text="di 17 nov").filter(has_text="Stilte")
     expect(half.locator("td").nth(3)).to_have_text("–")  # silent sensors are no shortage
-    assert page.locator("#history-days path.shape-path, #history-days .shapelayer path").count() == 3
-
-
-def test_places_are_means_of_many_days_and_unheard_ones_are_not_measured(
-    past: Any, pages: Any, shoot: Shoot
-) -> None:
-    page = open_history(past, pages)
+    assert page.locator("#history-days .shapelayer path").count() == 3
     expect(page.locator("#history-places-say")).to_contain_text("Meest gebruikt: plek 3.")
     page.locator("summary").last.click()
     silent = page.locator("#history-places tr").filter(has_text="3.T03")
@@ -216,20 +216,10 @@ def test_a_year_goes_by_the_week(past: Any, pages: Any, shoot: Shoot) -> None:
     shoot(page, "history_year_en", full=True)
 
 
-def test_wide_tables_scroll_by_keyboard_and_not_the_page(past: Any, pages: Any) -> None:
-    page = open_history(past, pages, size=SIZES["phone"])
-    box = page.locator("#history-hours [role=region]").first
-    box.focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function("box => box.scrollLeft > 0", arg=box.element_handle())
-    nothing_sticks_out(page)
-
-
 @pytest.mark.parametrize("lang", ["nl", "en"])
 def test_no_accessibility_rule_is_broken(past: Any, pages: Any, lang: str) -> None:
-    page = open_history(past, pages, lang=lang, bypass_csp=True)
-    for summary in page.locator("summary").all():
-        summary.click()
+    page = open_history(past, pages, lang=lang, days=7, bypass_csp=True)
+    page.locator("summary").first.click()
     page.evaluate(AXE.read_text())
     found = page.evaluate(
         "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
