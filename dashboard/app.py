@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 
 from dashboard.api import routes as api_routes
 from dashboard.desk_page import pages as desk_pages
+from dashboard.grades import Grades
 from dashboard.guard import Guard, staff_policy
 from dashboard.live_feed import LiveFeed
 from dashboard.live_site import LiveSite
@@ -69,6 +70,7 @@ def create_app(
         settings,
         static,
         make_templates(),
+        Grades(history, plan),
         working or of_policy(policy.default(plan.site)),
         usage,
     )

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from dashboard import glyphs
+from dashboard.grades import Grades
 from dashboard.guard import current_language
 from dashboard.i18n import Language, Words, words
 from dashboard.live_feed import LiveFeed
@@ -56,6 +57,7 @@ class PageContext:
     settings: DashboardSettings
     static: StaticFilesBundle
     templates: Environment
+    grades: Grades
     working: WorkingTime
     usage: UsageReader | None = None
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what the tests start themselves: servers, a browser and agents (Mosquitto, InfluxDB, Chromium, Net-SNMP),
-# and compilers and a simulator for the firmware of desk nodes.
+# Installs what the tests start themselves: servers, a browser and agents (Mosquitto, InfluxDB, VictoriaMetrics, Chromium,
+# Net-SNMP), and compilers and a simulator for the firmware of desk nodes.
 set -euo pipefail
 missing=()
 command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
 command -v influxd >/dev/null || missing+=(influxdb)
+command -v victoria-metrics >/dev/null || missing+=(victoria-metrics)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v snmptrap >/dev/null || missing+=(snmp)
 [ -x /usr/sbin/snmpd ] || missing+=(snmpd)
@@ -12,6 +13,7 @@ command -v gcc >/dev/null && [ -e /usr/include/stdio.h ] || missing+=(gcc libc6-
 command -v avr-gcc >/dev/null && [ -e /usr/lib/avr/include/avr/io.h ] || missing+=(gcc-avr avr-libc)
 command -v simavr >/dev/null && [ -e /usr/include/simavr/sim_avr.h ] || missing+=(simavr libsimavr-dev)
 command -v dbus-daemon >/dev/null || missing+=(dbus)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
 [ ${#missing[@]} = 0 ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
   echo "The tests need these Debian packages: ${missing[*]}. Run as root: apt-get install ${missing[*]}" >&2
@@ -29,3 +31,9 @@ fi
 apt-get update -qq
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null
 [ "$made_policy" = no ] || rm -f "$policy"
+# nor shall they start with the machine
+if command -v systemctl >/dev/null; then
+  for package in "${missing[@]}"; do
+    case $package in mosquitto|influxdb|victoria-metrics|snmpd) systemctl disable --now "$package" >/dev/null 2>&1 || true ;; esac
+  done
+fi

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import structlog
 
 from ingest.batch_reader import RawMessage
 from ingest.inbox import SinkProgress
+from ingest.night_book import Bite, NightBook
 from ingest.place_runtime import Changes, GatewayWatch, PlaceRuntime, is_sign_of_life
 from ingest.quarantine import Rejected
 from ingest.report import WorkerReport
 from ingest.rollup_writer import RollupWriter
-from ingest.rollups import GRACE_MS
+from ingest.rollups import BIN_MS, GRACE_MS, HOUR_MS
 from ingest.stores.line_protocol import Line, LineEncoder
-from ingest.stores.schema import DESK_LEVEL_DAYS
+from ingest.stores.night_rows import NightOrder
+from ingest.stores.schema import DESK_LEVEL_DAYS, HoldEnded, to_ms
 from ingest.stores.sqlite_store import SqliteStore
 from ingest.stores.transaction import Transaction
 from ingest.subscriber import Fact, Subscriber, is_too_late
 from ingest.transitions import Change, TransitionLog
+from workplace.errors import StoreUnavailable
 from workplace.events import GapRecord, GatewayHealth, GatewayStatus, Reply, Request, SensorEvent
 from workplace.floor_plan import FloorPlan
 from workplace.ports import Clock
@@ -34,8 +38,12 @@ log = structlog.get_logger()
 LONGEST_WAIT_OF_REQUEST_S = 60.0
 #: Lines that wait for the time-series server at most: two days of 2,000 places at 10 lines/s, about 300 MB.
 MAX_OUTBOX_ROWS = 2_000_000
+#: At least so many go at once when there are too many: each time looks past all rows that stay.
+_SHRINK_ROWS = 5000
 #: Rows deleted per table and look.
 _PRUNE_ROWS = 5000
+#: A gateway tells its health this often, s of real time (decision 6).
+_HEALTH_S = 15.0
 _GRACE = timedelta(milliseconds=GRACE_MS)
 
 
@@ -45,10 +53,15 @@ class Page:
 
     changes: Changes
     events: list[SensorEvent] = field(default_factory=list)
+    taken_at: list[datetime] = field(default_factory=list)
+    said: list[tuple[datetime, GatewayStatus | Request]] = field(default_factory=list)
     duplicates: int = 0
     late: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+    ended: list[HoldEnded] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    told_hour: int | None = None
+    dropped: int = 0
 
 
 class SiteBook:
@@ -64,6 +77,7 @@ class SiteBook:
         watch: GatewayWatch,
         clock: Clock,
         encoder: LineEncoder | None,
+        nights: NightBook | None = None,
         desk_level_days: int = DESK_LEVEL_DAYS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,11 +88,13 @@ class SiteBook:
         self._subscriber = subscriber
         self._clock = clock
         self._encoder = encoder
+        self._nights = nights
         self._desk_level_days = desk_level_days
         self._monotonic = monotonic
-        self._rollups = RollupWriter(store, plan, encoder)
+        self._rollups = RollupWriter(store, plan, encoder, desk_level_days)
         self._log = TransitionLog(())
         self._is_current = False
+        self._told_hour: int | None = None
         self._report = WorkerReport()
 
     # Life
@@ -103,6 +119,8 @@ class SiteBook:
         self._is_current = False
         with self._page() as (transaction, _):  # the first states become the first rows
             transaction.forget_strangers(self._plan.devices)
+        if self._nights is not None:
+            self._nights.look()
 
     def close(self) -> None:
         self._store.close()
@@ -120,6 +138,7 @@ class SiteBook:
             paused=any(zone.paused for zone in zones),
             pause_causes=causes,
             decision_digest=engine.digest,
+            last_night="" if self._nights is None else self._nights.last_done,
             beat_at=self._monotonic(),
         )
 
@@ -151,8 +170,12 @@ class SiteBook:
                         self._take_request(transaction, fact, asked, page)
                     case GatewayStatus():
                         self.runtime.apply(fact, page.changes)
+                        page.said.append((self.runtime.now, fact))
                         transaction.add_gateway_status(fact, fact.at or self.runtime.now)
                         self._gateway_said(fact, page)
+                    case GatewayHealth():
+                        share_pct = 100 * _HEALTH_S * self._clock.speed * 1000 / BIN_MS
+                        transaction.note_health(fact, self._bin_ms(), share_pct)
                 if is_live and is_sign_of_life(fact) and isinstance(fact, SensorEvent | GatewayHealth):
                     self._gateway_lives(transaction, fact.gateway, page)
         return page.changes
@@ -170,8 +193,11 @@ class SiteBook:
             for gateway in self.watch.newly_silent(self._monotonic()) if watch else ():
                 log.warning("gateway_silent", gateway=gateway)
                 fact = self.runtime.gateway_is(gateway, "offline", page.changes)
+                page.said.append((self.runtime.now, fact))
                 transaction.add_gateway_status(fact, self.runtime.now)
         self._report = replace(self._report, store_bytes=self._store.size_bytes())
+        if self._nights is not None and not self._nights.has_looked:
+            self._nights.look()
         return page.changes
 
     def sink_progress(self, progress: SinkProgress) -> None:
@@ -185,6 +211,53 @@ class SiteBook:
         """Delete a bite of what has lived long enough."""
         with self._page() as (transaction, _):
             transaction.prune(self.runtime.now, at_most=_PRUNE_ROWS, desk_level_days=self._desk_level_days)
+            if self._nights is not None:
+                self._nights.forget(transaction)
+
+    # Nights
+
+    @property
+    def is_night_due(self) -> bool:
+        return self._nights is not None and self._nights.is_due(self.runtime.now)
+
+    def open_night(self) -> NightOrder | None:
+        """Begin the night that is due; None when there was nothing to look at."""
+        if self._nights is None:
+            return None
+        with self._store.transaction() as transaction:
+            return self._nights.open(transaction, self.runtime.now)
+
+    def night_bites(self, order: NightOrder, file: Path) -> Iterator[Bite]:
+        """Yield what a lived night writes, each for `write_night`."""
+        return iter(()) if self._nights is None else self._nights.bites(order, file)
+
+    def write_night(self, bite: Bite) -> Changes:
+        """Write a part of a night. With the last it is done and the core knows what it taught: both, or neither."""
+        if self._nights is None:
+            return Changes()
+        if bite.result is None:
+            with self._store.transaction() as transaction:
+                self._nights.write(transaction, bite)
+            return Changes()
+        with self._page() as (transaction, page):
+            message = self._nights.close(transaction, bite.result, self.runtime.now)
+            self.runtime.learn(message, page.changes)
+        log.info("night_done", day=str(message.day), decides_from=str(message.from_at))
+        self._look_for_nights()
+        return page.changes
+
+    def give_up_night(self, order: NightOrder) -> Changes:
+        """Leave a night that failed too often, so that the next ones are lived."""
+        if self._nights is not None:
+            with self._store.transaction() as transaction:
+                self._nights.give_up(transaction, order, self.runtime.now)
+            self._look_for_nights()
+        return Changes()
+
+    def _look_for_nights(self) -> None:
+        with suppress(StoreUnavailable):  # what was written is written; the next look will tell
+            if self._nights is not None:
+                self._nights.look()
 
     # Facts
 
@@ -194,8 +267,9 @@ class SiteBook:
             return
         known.add(event.id)
         page.events.append(event)
-        page.late += event.measured_at < self.runtime.now - _GRACE
+        page.late += self._is_late(event)
         self.runtime.apply(event, page.changes)
+        page.taken_at.append(self.runtime.now)
 
     def _take_request(self, transaction: Transaction, request: Request, asked: set[str], page: Page) -> None:
         page.changes.reply_to[request.id] = request.reply_to
@@ -213,6 +287,7 @@ class SiteBook:
             page.changes.replies.append(reply)
         else:
             self.runtime.apply(request, page.changes)
+            page.said.append((self.runtime.now, request))
         answers = [reply for reply in page.changes.replies if reply.request_id == request.id]
         transaction.add_request(request, answers[-1] if answers else None)
 
@@ -225,6 +300,7 @@ class SiteBook:
         if self.watch.heard(gateway, self._monotonic()):
             log.info("gateway_heard_again", gateway=gateway)
             fact = self.runtime.gateway_is(gateway, "online", page.changes)
+            page.said.append((self.runtime.now, fact))
             transaction.add_gateway_status(fact, self.runtime.now)
             page.changes.commands.extend(self.runtime.engine.lights(self._devices_of(gateway)))
 
@@ -265,28 +341,49 @@ class SiteBook:
     def _write(self, transaction: Transaction, page: Page) -> None:
         changes = page.changes
         rows = self._log.follow(changes.place_states)
-        transaction.add_events(page.events)
-        self._write_transitions(transaction, rows)
+        transaction.add_events(page.events, page.taken_at)
+        transaction.add_said(page.said)
+        self._write_transitions(transaction, page, rows)
         transaction.add_decisions(changes.decisions)
         transaction.put_engine_records(self.runtime.engine.take_changes())
         transaction.set_meta("engine_now", self.runtime.now.isoformat())
         transaction.quarantine(page.rejected, self._clock.now())
         transaction.add_strangers(item.stranger for item in page.rejected if item.stranger is not None)
         late = [change.row.at for change in rows if self._rollups.is_late(change.row.at)]
+        # Holds that ended too long ago; the others are told when they cannot go on any more.
+        page.lines += self._rollups.hold_lines(hold for hold in page.ended if self._rollups.is_told(hold))
         if late or self._rollups.is_due(self.runtime.now):
             page.lines += self._rollups.run(transaction, self.runtime.now, min(late, default=None))
         self._write_lines(transaction, page, rows)
         transaction.count("events", len(page.events))
         transaction.count("duplicates", page.duplicates)
         transaction.count("late", page.late)
+        for gateway, (number, late_number) in self._by_gateway(page.events).items():
+            transaction.note_events(gateway, self._bin_ms(), number, late_number)
+
+    def _by_gateway(self, events: Iterable[SensorEvent]) -> dict[str, tuple[int, int]]:
+        """Return gateway -> how many events came, and how many of them late."""
+        found: dict[str, tuple[int, int]] = {}
+        for event in events:
+            number, late = found.get(event.gateway, (0, 0))
+            found[event.gateway] = number + 1, late + self._is_late(event)
+        return found
+
+    def _is_late(self, event: SensorEvent) -> bool:
+        return event.measured_at < self.runtime.now - _GRACE
+
+    def _bin_ms(self) -> int:
+        return to_ms(self.runtime.now) // BIN_MS * BIN_MS
 
     @staticmethod
-    def _write_transitions(transaction: Transaction, changes: Sequence[Change]) -> None:
+    def _write_transitions(transaction: Transaction, page: Page, changes: Sequence[Change]) -> None:
         transaction.add_transitions(change.row for change in changes)
         for change in changes:
             row = change.row
             if change.ended_hold is not None and change.before is not None:
-                transaction.end_hold(change.ended_hold, row.at, change.before.phase)
+                ended = transaction.end_hold(change.ended_hold, row.at, change.before.phase)
+                if ended is not None:
+                    page.ended.append(ended)
             if change.hold_since is not None and row.hold_id is not None:
                 transaction.begin_hold(row.hold_id, row.place, row.zone, change.hold_since)
 
@@ -295,6 +392,10 @@ class SiteBook:
         if encoder is None:
             return
         made: list[Line | None] = [encoder.desk_state(change.row, change.before) for change in rows]
+        hour = to_ms(self.runtime.now) // HOUR_MS
+        if hour != self._told_hour:
+            page.told_hour = hour
+            made += [encoder.state_again(row, self.runtime.now) for row in self._log.latest]
         made += [encoder.decision(decision) for decision in page.changes.decisions]
         for event in page.events:
             for place, _ in self._plan.wired.get((event.device, event.channel, event.kind), ()):
@@ -303,14 +404,16 @@ class SiteBook:
         transaction.add_lines(page.lines)
         too_many = self._report.outbox_rows + len(page.lines) - MAX_OUTBOX_ROWS
         if too_many > 0:
-            transaction.count("outbox_dropped", transaction.shrink_outbox(too_many))
+            page.dropped = transaction.shrink_outbox(max(too_many, _SHRINK_ROWS))
+            transaction.count("outbox_dropped", page.dropped)
 
     def _note(self, page: Page, took_ms: float) -> None:
         """Bring the numbers up to date; the transaction is durable now."""
         before = self._report
         quarantined = self._store.quarantined() if page.rejected else before.quarantined
         newest = max((event.received_at for event in page.events), default=None)
-        rows = before.outbox_rows + len(page.lines)
+        if page.told_hour is not None:
+            self._told_hour = page.told_hour
         self._report = replace(
             before,
             events_total=before.events_total + len(page.events),
@@ -321,6 +424,6 @@ class SiteBook:
             last_event_stored_at=before.last_event_stored_at if newest is None else self._monotonic(),
             commits_total=before.commits_total + 1,
             commit_ms=round(took_ms, 2),
-            outbox_rows=min(rows, MAX_OUTBOX_ROWS),
-            outbox_dropped_total=before.outbox_dropped_total + max(rows - MAX_OUTBOX_ROWS, 0),
+            outbox_rows=before.outbox_rows + len(page.lines) - page.dropped,
+            outbox_dropped_total=before.outbox_dropped_total + page.dropped,
         )

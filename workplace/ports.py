@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from workplace.channels import Telling
 from workplace.events import Command, Decision, HoldPhase, LightCode, Occupancy
 from workplace.readings import ClockSample, Decoded, WireReading
+from workplace.sensor_grades import SensorGrade
 
 
 class Clock(Protocol):
@@ -313,3 +314,6 @@ class HistoryReader(Protocol):
 
     def unclaimed(self) -> list[UnclaimedDevice]:
         """Return the devices that wait for a place, last heard first."""
+
+    def sensor_grades(self) -> dict[str, SensorGrade]:
+        """Return place -> how well its motion sensors see; of places that no night could grade, nothing."""
