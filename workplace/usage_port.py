@@ -94,7 +94,7 @@ class UsageReader(Protocol):
     """
 
     def zone_use(self, zones: Sequence[str], spans: Sequence[Span]) -> list[ZoneUse]:
-        """Return the zones' sums in those spans that have any trusted input, by zone and span."""
+        """Return the zones' sums in those spans that have any trusted input."""
 
     def place_hours(self, places: Sequence[str], spans: Sequence[Span]) -> list[PlaceHour]:
         """Return the places' sums by place and hour of the day; rows are of whole hours of UTC."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -24,7 +25,7 @@ from dashboard.staff.history.sums import (
 )
 from workplace.floor_plan import Floor, Zone
 from workplace.usage_port import Moment, UsageReader
-from workplace.working_time import WorkingTime, spans
+from workplace.working_time import Span, WorkingTime, spans
 
 #: Periods to choose from, days that end today; the last is as long as the store keeps zones.
 PERIODS = (7, 28, 91, 396)
@@ -87,9 +88,14 @@ def read_report(
     names, places = [zone.id for zone in zones], [place for zone in zones for place in counted(zone)]
     asked = spans(working, tz, last, days, until)
     lately = spans(working, tz, last, PLACE_DAYS, until)
-    uses = usage.zone_use(names, asked)
     from_at = datetime.combine(last - timedelta(days=PLACE_DAYS - 1), time(), tz)
-    by_hour, by_place = place_cells(usage.place_hours(places, lately), lately)
+    with ThreadPoolExecutor(
+        1, "history-places"
+    ) as beside:  # SQLite answers two questions on two cores at once
+        about_places = beside.submit(_read_places, usage, places, lately, from_at, now, tz)
+        uses = usage.zone_use(names, asked)
+        busiest = usage.busiest(names, busy_spans(asked, uses))
+        by_hour, by_place, holds, again = about_places.result()
 
     def step(day: date) -> date:
         return day - timedelta(days=day.weekday()) if days > _LONGEST_BY_DAY else day
@@ -115,9 +121,22 @@ def read_report(
         weekdays=cells(merged(lambda key: key[1], by_zone_hour)),
         by_day=merged(lambda key: key[1], by_zone_day),
         by_step=merged(lambda key: (key[0], step(key[1])), by_zone_day),
-        busiest=usage.busiest(names, busy_spans(asked, uses)),
+        busiest=busiest,
         place_hours=by_hour,
         places=by_place,
-        holds=hold_figures(usage.hold_lengths(places, from_at, now)),
-        again=again_figures(usage.reclaimable(places, from_at, now), tz),
+        holds=holds,
+        again=again,
     )
+
+
+def _read_places(
+    usage: UsageReader,
+    places: Sequence[str],
+    lately: Sequence[Span],
+    from_at: datetime,
+    now: datetime,
+    tz: ZoneInfo,
+) -> tuple[Mapping[tuple[str, int], Cell], Mapping[str, Cell], Holds, Again]:
+    by_hour, by_place = place_cells(usage.place_hours(places, lately), lately)
+    holds = hold_figures(usage.hold_lengths(places, from_at, now))
+    return by_hour, by_place, holds, again_figures(usage.reclaimable(places, from_at, now), tz)
