@@ -75,6 +75,11 @@ def test_silent_sensors_do_not_look_like_a_shortage() -> None:
     assert (total.lowest_free, total.tightest) == (3, TWO_DAYS[1])
 
 
+def test_of_equally_tight_hours_the_last_one_is_named() -> None:
+    total = by_day([use("a", 1, lowest_free=0), use("a", 0, lowest_free=0)])[TWO_DAYS[0].day]
+    assert total.tightest == TWO_DAYS[1]
+
+
 def test_a_zone_of_which_part_never_has_sensors_still_has_a_tightest_moment() -> None:
     total = by_day([use("a", 0, lowest_free=2, least_coverage=0.5)])[TWO_DAYS[0].day]
     assert total.lowest_free == 2

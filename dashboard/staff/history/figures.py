@@ -22,14 +22,13 @@ _ZONE_PX, _AROUND_PX = 190, 70
 def days_figure(report: Report, said: Words) -> dict[str, Any]:
     """Return one chart per zone above one another: mean in use with a band up to the highest, and the fewest free."""
     names = [
-        says.whole_day(step, said) if report.is_by_week else says.short_day(step, said)
-        for step in report.steps
+        says.week(step, said) if report.is_by_week else says.short_day(step, said) for step in report.steps
     ]
     series: list[dict[str, Any]] = []
     shapes: list[dict[str, Any]] = []
     layout = _layout(said, _AROUND_PX + _ZONE_PX * max(1, len(report.zones)))
     layout["annotations"] = []
-    layout["margin"].update({"t": 56, "b": 40, "l": 40, "r": 24})
+    layout["margin"].update({"t": 56, "b": 40, "l": 40, "r": 40})
     layout["legend"] = {"orientation": "h", "x": 0, "y": 1, "yref": "container", "yanchor": "top"}
     for number, zone in enumerate(report.zones, start=1):
         axis = "" if number == 1 else str(number)

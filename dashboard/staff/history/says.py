@@ -36,8 +36,13 @@ def short_day(day: date, said: Words) -> str:
 
 
 def whole_day(day: date, said: Words) -> str:
-    """Return a day with its year."""
+    """Return a day with its year, for sentences."""
     return str(format_date(day, "d MMMM y", locale=said.language))
+
+
+def week(monday: date, said: Words) -> str:
+    """Return the first day of a week with its year, for tables and axes."""
+    return str(format_date(monday, "d MMM y", locale=said.language))
 
 
 def weekday(number_: int, said: Words) -> str:
@@ -105,7 +110,7 @@ def tightest(report: Report, said: Words) -> str:
     if found is None:
         return nothing(said)
     zone, total, span = found
-    text = said("Tightest moment: {z}, {d} between {f} and {t}, {n} of {c} places free.").format(
+    text = said("Tightest moment: {z}, last on {d} between {f} and {t}, {n} of {c} places free.").format(
         z=said.of(zone.name),
         d=long_day(span.day, said),
         f=hour(span.hour, said),

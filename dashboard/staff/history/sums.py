@@ -40,7 +40,7 @@ class Total:
         expected: five-minute bins of the working time.
         bins: those with any trusted input; `measured` counts each by the share of its input that could be trusted.
         in_use, held, free: place-bins.
-        highest: most places in use at one moment; `lowest_free`: fewest free ones, and the hour in which; None where
+        highest: most places in use at one moment; `lowest_free`: fewest free ones, in hour `tightest`; None where
             not measured (well enough).
         capacity: the most places that counted.
     """
@@ -64,8 +64,8 @@ class Total:
         self.free += use.free
         self.highest = max(self.highest or 0, use.highest)
         self.capacity = max(self.capacity, use.capacity)
-        if is_well_measured and (self.lowest_free is None or use.lowest_free < self.lowest_free):
-            self.lowest_free, self.tightest = use.lowest_free, span
+        if is_well_measured:
+            self._tighten(use.lowest_free, span)
 
     def merge(self, other: Total) -> None:
         for name in ("expected", "bins", "measured", "in_use", "held", "free"):

@@ -102,7 +102,7 @@ def steps(report: Report, said: Words) -> Any:
 
 
 def _step_name(report: Report, step: date, said: Words) -> str:
-    return says.whole_day(step, said) if report.is_by_week else says.short_day(step, said)
+    return says.week(step, said) if report.is_by_week else says.short_day(step, said)
 
 
 def _step_cells(total: Total, said: Words) -> list[str]:
