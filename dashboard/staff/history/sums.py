@@ -73,10 +73,15 @@ class Total:
         self.capacity = max(self.capacity, other.capacity)
         if other.highest is not None:
             self.highest = max(self.highest or 0, other.highest)
-        if other.lowest_free is not None and (
-            self.lowest_free is None or other.lowest_free < self.lowest_free
-        ):
-            self.lowest_free, self.tightest = other.lowest_free, other.tightest
+        if other.lowest_free is not None and other.tightest is not None:
+            self._tighten(other.lowest_free, other.tightest)
+
+    def _tighten(self, lowest: int, span: Span) -> None:
+        """Take over the tighter hour, of equals the later one."""
+        if self.lowest_free is None or self.tightest is None or lowest < self.lowest_free:
+            self.lowest_free, self.tightest = lowest, span
+        elif lowest == self.lowest_free and span.start > self.tightest.start:
+            self.tightest = span
 
     @property
     def coverage(self) -> float:
