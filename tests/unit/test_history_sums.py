@@ -91,6 +91,14 @@ def test_hours_held_with_nobody_there() -> None:
     assert total.held_share == pytest.approx(0.2)
 
 
+def test_hours_per_day_are_of_measured_days_and_an_hour_is_not_made_a_day() -> None:
+    hour, day = by_day([use("a", 0)]), by_day([use("a", 2), use("a", 3)])
+    assert says.held_per_day(hour[TWO_DAYS[0].day], 1) == 1.0
+    two_days = total_by(lambda *_: "", ["a"], TWO_DAYS, [use("a", 2), use("a", 3)])[""]
+    assert says.held_per_day(two_days, 2) == 2.0, "of the one day that was measured"
+    assert says.held_per_day(day[TWO_DAYS[0].day], 1) is None
+
+
 @st.composite
 def some_uses(draw: st.DrawFn) -> list[ZoneUse]:
     slots = draw(st.sets(st.tuples(st.sampled_from("abc"), st.integers(0, len(TWO_DAYS) - 1))))

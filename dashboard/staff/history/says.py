@@ -144,8 +144,11 @@ def measured_days(report: Report) -> int:
 
 
 def held_per_day(total: Total, days: int) -> float | None:
-    """Return place-hours held but empty per measured working day; None where not measured."""
-    return total.held_h / (total.coverage * days) if total.coverage and days else None
+    """Return place-hours held but empty per measured working day; None where not measured.
+
+    Less than one whole day is not blown up to one: an hour of a morning says nothing of the afternoon.
+    """
+    return total.held_h / max(1.0, total.coverage * days) if total.coverage and days else None
 
 
 def held(report: Report, said: Words) -> str:
