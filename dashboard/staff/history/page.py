@@ -55,7 +55,7 @@ def history_page(context: PageContext, floor: Floor, days: int, said: Words) -> 
                         said("Zones by day"),
                         _say("history-days-say"),
                         _chart(CHARTS[0]),
-                        _more(said, "history-days-table"),
+                        _folded(said, html.Div(id="history-days-table")),
                     ),
                     html.Div(
                         [
@@ -86,7 +86,7 @@ def history_page(context: PageContext, floor: Floor, days: int, said: Words) -> 
                     _card(
                         said("Single places, last {n} days").format(n=PLACE_DAYS),
                         _say("history-places-say"),
-                        _more(said, "history-places"),
+                        _drawn("history-places"),
                     ),
                     _card(said("What the words mean"), _drawn("history-notes")),
                 ]
@@ -124,7 +124,7 @@ def fill(context: PageContext, floor: Floor, days: int, said: Words) -> tuple[An
         "history-holds-table": tables.holds(report, said),
         "history-again": [html.P(says.again(report, said)), tables.again(report, said)],
         "history-places-say": says.places(report, said),
-        "history-places": heat.place_hours(report, said),
+        "history-places": _folded(said, heat.place_hours(report, said)) if report.places else None,
         "history-notes": tables.notes(report, said),
     }
     drawn = [{"into": part, "markup": markup(content)} for part, content in parts.items()]
@@ -165,8 +165,8 @@ def _drawn(id_: str) -> Any:
     return html.Div(id=id_)
 
 
-def _more(said: Words, id_: str) -> Any:
-    return html.Details([html.Summary(said("As a table")), html.Div(id=id_)], className="st-more")
+def _folded(said: Words, content: Any) -> Any:
+    return html.Details([html.Summary(said("As a table")), content], className="st-more")
 
 
 def _chart(id_: str) -> Any:
