@@ -18,7 +18,6 @@ from ingest.report import WorkerReport
 from ingest.rollup_writer import RollupWriter
 from ingest.rollups import GRACE_MS
 from ingest.stores.line_protocol import Line, LineEncoder
-from ingest.stores.schema import DESK_LEVEL_DAYS
 from ingest.stores.sqlite_store import SqliteStore
 from ingest.stores.transaction import Transaction
 from ingest.subscriber import Fact, Subscriber, is_too_late
@@ -26,6 +25,7 @@ from ingest.transitions import Change, TransitionLog
 from workplace.events import GapRecord, GatewayHealth, GatewayStatus, Reply, Request, SensorEvent
 from workplace.floor_plan import FloorPlan
 from workplace.ports import Clock
+from workplace.retention import DESK_LEVEL_DAYS
 
 log = structlog.get_logger()
 

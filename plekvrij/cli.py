@@ -13,6 +13,7 @@ from plekvrij import (
     logs,
     policy_command,
     process_commands,
+    qr_command,
     wiring,
 )
 from plekvrij.arguments import ha_prefix as _ha_prefix
@@ -217,6 +218,7 @@ COMMANDS: dict[str, CommandSpec] = {
         *channel_commands.COMMANDS,
         *care_commands.COMMANDS,
         *export_command.COMMANDS,
+        *qr_command.COMMANDS,
         CommandSpec(
             "replay",
             "Send a recording of real sensors through the whole way and compare with the truth, or print the digest of"

@@ -9,13 +9,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ingest.stores.schema import LAST_TABLE, DeskHour, TransitionRow, from_ms, to_ms
 from ingest.stores.sqlite_store import TRANSITION_COLUMNS, transition_of
 from workplace.codec import decode
 from workplace.errors import StoreUnavailable
 from workplace.events import Decision
-from workplace.ports import ConnectSqlite, PlaceTurn, UnclaimedDevice, ZoneBin
+from workplace.hold_outcomes import Told, ZoneOutcome, zone_outcomes
+from workplace.ports import ConnectSqlite, PlaceTurn, UnclaimedDevice, ZoneBin, ZoneCoverage
 
+_DAY_MS = 86_400_000
 _COUNTED = ("event", "place_transition", "hold", "decision", "zone_5m", "desk_hour", "request", "quarantine")
 
 
@@ -70,6 +74,29 @@ class SqliteHistory:
             [decode(bytes(body), Decision) for (body,) in made],
             [PlaceTurn(row.at, row.phase, row.occupancy, row.reasons) for row in rows],
         )
+
+    def zone_outcomes(self, from_at: datetime, to_at: datetime) -> list[ZoneOutcome]:
+        """Return by which rule holds ended, from_at <= at < to_at: counts of zones, nothing about a place."""
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            rows = connection.execute(
+                "SELECT body FROM decision WHERE at >= ? AND at < ? AND action IN"
+                " ('reclaimable', 'released', 'resumed', 'hold_started') ORDER BY number",
+                (to_ms(from_at), to_ms(to_at)),
+            )
+            decoder = msgspec.json.Decoder(Told)
+            return zone_outcomes(decoder.decode(bytes(body)) for (body,) in rows)
+
+    def zone_coverage(self, from_at: datetime, to_at: datetime) -> list[ZoneCoverage]:
+        """Return how well each zone was measured, from_at <= start < to_at; zones without any bin are left out."""
+        rows = self._ask(
+            f"SELECT zone, avg(coverage_pct), count(DISTINCT start / {_DAY_MS}) FROM zone_5m"
+            " WHERE start >= ? AND start < ? GROUP BY zone ORDER BY zone",
+            to_ms(from_at),
+            to_ms(to_at),
+        )
+        return [ZoneCoverage(*row) for row in rows]
 
     def place_transitions(self, from_at: datetime, to_at: datetime) -> list[TransitionRow]:
         """Return all changes of places with from_at <= at < to_at, in order of time."""

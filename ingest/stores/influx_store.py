@@ -19,9 +19,10 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.domain.write_precision import WritePrecision
 from influxdb_client.rest import ApiException
 
-from ingest.stores.schema import DESK_LEVEL_DAYS, SINK_RETENTION, Retention
+from ingest.stores.schema import SINK_RETENTION, Retention
 from ingest.stores.sink import LinesDropped, LinesRefused, SinkRefused, SinkUnavailable
 from workplace.errors import SettingInvalid
+from workplace.retention import DESK_LEVEL_DAYS
 
 #: Lower: a busy server looks dead. Higher: stopping waits longer.
 TIMEOUT_S = 10.0

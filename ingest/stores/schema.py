@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from workplace.events import HoldPhase, Occupancy, PolicyMode
+from workplace.retention import DESK_LEVEL_DAYS, SINK_ZONE_LEVEL_DAYS, ZONE_LEVEL_DAYS
 
 #: Raised when a table changes shape; a database of another version is refused, never guessed at.
 SCHEMA_VERSION = 1
@@ -88,10 +89,6 @@ CREATE TABLE IF NOT EXISTS sink_dead_letter (
 
 #: Where this one is, all are: the script above runs in order.
 LAST_TABLE = "sink_dead_letter"
-
-#: Rows about single places live two weeks (design, section 5: privacy); zones and five minutes 13 months.
-DESK_LEVEL_DAYS = 14
-ZONE_LEVEL_DAYS = 396
 
 #: table -> (time column, days it lives). `place_transition` keeps the newest row of each place whatever its
 #: age.
@@ -197,7 +194,10 @@ PHASE_CODES = {"free": 0, "in_use": 1, "just_left": 2, "reclaimable": 3, "unknow
 OCCUPANCY_CODES = {"free": 0, "occupied": 1, "held": 2, "unknown": 3}
 
 #: What the sink keeps: name -> (duration, shard duration), InfluxQL spelling.
-SINK_RETENTION: dict[Retention, tuple[str, str]] = {"raw": ("14d", "1d"), "agg": ("730d", "30d")}
+SINK_RETENTION: dict[Retention, tuple[str, str]] = {
+    "raw": (f"{DESK_LEVEL_DAYS}d", "1d"),
+    "agg": (f"{SINK_ZONE_LEVEL_DAYS}d", "30d"),
+}
 
 
 @dataclass(frozen=True, slots=True)

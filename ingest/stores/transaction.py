@@ -10,7 +10,6 @@ from typing import Any
 from ingest.quarantine import Rejected
 from ingest.stores.line_protocol import Line
 from ingest.stores.schema import (
-    DESK_LEVEL_DAYS,
     MAX_DEAD_LETTERS,
     MAX_QUARANTINE_ROWS,
     MAX_UNCLAIMED,
@@ -23,6 +22,7 @@ from ingest.stores.schema import (
 from workplace.codec import encode
 from workplace.events import Decision, GapRecord, GatewayStatus, Reply, Request, SensorEvent
 from workplace.ports import ZoneBin
+from workplace.retention import DESK_LEVEL_DAYS
 
 #: Parameters of one `IN (...)`: SQLite before 3.32 allows 999.
 _CHUNK = 500

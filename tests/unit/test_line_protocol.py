@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.stores.line_protocol import LineEncoder
-from ingest.stores.schema import DESK_LEVEL_DAYS, MEASUREMENTS, SINK_RETENTION, DeskHour, TransitionRow, to_ms
+from ingest.stores.schema import MEASUREMENTS, SINK_RETENTION, DeskHour, TransitionRow, to_ms
 from workplace.events import Decision, SensorEvent
 from workplace.ports import ZoneBin
+from workplace.retention import DESK_LEVEL_DAYS
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 NINE_MS = to_ms(NINE)

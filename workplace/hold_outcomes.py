@@ -1,0 +1,119 @@
+"""By which rule holds ended, per zone, and how often somebody was back at once. Pure; never a place, never a day.
+
+The record of decisions is read once and only counts come out. A hold counts once, by the first decision that ended it
+or gave its place away; one that goes on after a short gap (R19) had not ended and is taken off again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import sqrt
+
+import msgspec
+
+from workplace.holds.breaker import PROOF
+
+#: Rules that give a place away because nobody is there: each may prove wrong.
+AWAY_RULES = frozenset({"R6", "R7", "R8"})
+#: Rules of which somebody who is back at once says that they were wrong: besides the above, the end of the evening.
+PROVABLE = AWAY_RULES | {"R22"}
+#: A start of use is confirmed at most so long after it began (R3).
+_CONFIRMED_WITHIN = timedelta(minutes=5)
+#: Two sides of 95 %.
+_Z = 1.959964
+#: A row of so few places would say too much about single ones, and so would so few days.
+LEAST_PLACES, LEAST_DAYS = 5, 5
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What is read of a decision here; the rest of the record is not looked at."""
+
+    zone: str
+    place: str
+    at: datetime
+    rule: str
+    action: str
+    acted: bool
+    hold_id: str | None = None
+    stay_s: float | None = None
+    signals: tuple[_Input, ...] = ()
+
+    @property
+    def is_linked(self) -> bool:
+        return any(one.kind == "link" and one.value is True for one in self.signals)
+
+
+class _Input(msgspec.Struct, frozen=True):
+    kind: str
+    value: bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneOutcome:
+    """How many holds of a zone ended by one rule.
+
+    Attributes:
+        acted: False where the rule was only tried: recorded, told to nobody.
+        back: of these, places where somebody was within five minutes without a new link; only for `PROVABLE` rules.
+    """
+
+    zone: str
+    rule: str
+    acted: bool
+    ended: int
+    back: int
+
+
+@dataclass(slots=True)
+class _Last:
+    """The newest end of a hold at one place."""
+
+    key: tuple[str, str, bool]
+    at: datetime
+    hold_id: str | None
+    was_linked: bool
+    is_open: bool = True
+
+
+def zone_outcomes(decisions: Iterable[Told]) -> list[ZoneOutcome]:
+    """Return the counts by zone, rule and whether the rule acted; `decisions` in the order of writing."""
+    ended: Counter[tuple[str, str, bool]] = Counter()
+    back: Counter[tuple[str, str, bool]] = Counter()
+    last: dict[str, _Last] = {}
+    for told in decisions:
+        before = last.get(told.place)
+        if told.action in {"reclaimable", "released"}:
+            if before is None or not before.is_open or before.hold_id != told.hold_id:
+                key = (told.zone, told.rule, told.acted)
+                ended[key] += 1
+                last[told.place] = _Last(key, told.at, told.hold_id, told.is_linked)
+        elif before is not None and before.is_open and told.action in {"resumed", "hold_started"}:
+            before.is_open = False
+            if told.action == "resumed" and told.rule == "R19" and before.key[1] == "R2":
+                ended[before.key] -= 1
+            elif _is_proof(before, told):
+                back[before.key] += 1
+    return [ZoneOutcome(*key, count, back[key]) for key, count in sorted(ended.items()) if count]
+
+
+def _is_proof(before: _Last, told: Told) -> bool:
+    """Whether somebody was there again so soon that the place should not have been given away."""
+    if before.key[1] not in PROVABLE or (told.is_linked and not before.was_linked):
+        return False
+    late = timedelta(seconds=told.stay_s or 0) if told.action == "hold_started" else timedelta()
+    return told.at - min(late, _CONFIRMED_WITHIN) - before.at <= PROOF
+
+
+def wilson(part: int, whole: int) -> tuple[float, float] | None:
+    """Return the 95 % interval of a share, each 0-1; None of nothing. (Wilson 1927; right for few and for none.)"""
+    if whole <= 0:
+        return None
+    share, square = part / whole, _Z * _Z
+    middle = share + square / (2 * whole)
+    spread = _Z * sqrt(share * (1 - share) / whole + square / (4 * whole * whole))
+    below, above = (middle - spread) / (1 + square / whole), (middle + spread) / (1 + square / whole)
+    # the ends are 0 and 1 exactly where nothing, or everything, happened
+    return (0.0 if part == 0 else max(below, 0.0), 1.0 if part == whole else min(above, 1.0))
