@@ -1,7 +1,8 @@
 """By which rule holds ended, per zone, and how often somebody was back at once. Pure; never a place, never a day.
 
-The record of decisions is read once and only counts come out. A hold counts once, by the first decision that ended it
-or gave its place away; one that goes on after a short gap (R19) had not ended and is taken off again.
+The record of decisions is read once and only counts come out. A hold counts by the first decision that ended it or gave
+its place away, and again only when somebody used the place in between; one that goes on after a short gap (R19) had
+not ended and is taken off again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import msgspec
 
 from workplace.holds.breaker import PROOF
 
+#: What is looked at; other decisions end and begin nothing.
+ACTIONS = ("reclaimable", "released", "just_left", "resumed", "hold_started")
 #: Rules that give a place away because nobody is there: each may prove wrong.
 AWAY_RULES = frozenset({"R6", "R7", "R8"})
 #: Rules of which somebody who is back at once says that they were wrong: besides the above, the end of the evening.
@@ -75,7 +78,10 @@ class _Last:
     at: datetime
     hold_id: str | None
     was_linked: bool
+    is_given: bool = True
+    """The hold still counts as ended; False once its clock began anew."""
     is_open: bool = True
+    """Whether the next use of the place may prove the end wrong."""
 
 
 def zone_outcomes(decisions: Iterable[Told]) -> list[ZoneOutcome]:
@@ -84,14 +90,19 @@ def zone_outcomes(decisions: Iterable[Told]) -> list[ZoneOutcome]:
     back: Counter[tuple[str, str, bool]] = Counter()
     last: dict[str, _Last] = {}
     for told in decisions:
+        if told.action not in ACTIONS:
+            continue
         before = last.get(told.place)
         if told.action in {"reclaimable", "released"}:
-            if before is None or not before.is_open or before.hold_id != told.hold_id:
+            if before is None or not before.is_given or before.hold_id != told.hold_id:
                 key = (told.zone, told.rule, told.acted)
                 ended[key] += 1
                 last[told.place] = _Last(key, told.at, told.hold_id, told.is_linked)
-        elif before is not None and before.is_open and told.action in {"resumed", "hold_started"}:
-            before.is_open = False
+        elif before is not None and told.action == "just_left":
+            # a sign moved the away clock; long use stays long use
+            before.is_given = before.is_given and before.key[1] not in AWAY_RULES
+        elif before is not None and before.is_open:
+            before.is_open = before.is_given = False
             if told.action == "resumed" and told.rule == "R19" and before.key[1] == "R2":
                 ended[before.key] -= 1
             elif _is_proof(before, told):

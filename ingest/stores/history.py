@@ -16,7 +16,7 @@ from ingest.stores.sqlite_store import TRANSITION_COLUMNS, transition_of
 from workplace.codec import decode
 from workplace.errors import StoreUnavailable
 from workplace.events import Decision
-from workplace.hold_outcomes import Told, ZoneOutcome, zone_outcomes
+from workplace.hold_outcomes import ACTIONS, Told, ZoneOutcome, zone_outcomes
 from workplace.ports import ConnectSqlite, PlaceTurn, UnclaimedDevice, ZoneBin, ZoneCoverage
 
 _DAY_MS = 86_400_000
@@ -82,8 +82,8 @@ class SqliteHistory:
                 return []
             rows = connection.execute(
                 "SELECT body FROM decision WHERE at >= ? AND at < ? AND action IN"
-                " ('reclaimable', 'released', 'resumed', 'hold_started') ORDER BY number",
-                (to_ms(from_at), to_ms(to_at)),
+                f" ({','.join('?' * len(ACTIONS))}) ORDER BY number",
+                (to_ms(from_at), to_ms(to_at), *ACTIONS),
             )
             decoder = msgspec.json.Decoder(Told)
             return zone_outcomes(decoder.decode(bytes(body)) for (body,) in rows)
