@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import re
 import struct
 import zlib
@@ -14,6 +15,9 @@ import zxingcpp
 from plekvrij.cli import main
 
 PLAN = Path(__file__).parents[2] / "examples" / "town_hall.plan.yaml"
+AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
+#: A4 without its margins, CSS pixels.
+PAPER = (718, 1046)
 URL = "https://plekken.raadhuis.example"
 
 
@@ -55,7 +59,7 @@ def _unfilter(kind: int, line: bytearray, above: bytearray, step: int) -> None:
 
 
 def test_each_code_leads_to_the_desk_page_of_the_place_beside_it(sheet: Path, pages: Any, shoot: Any) -> None:
-    page = pages.open(sheet.as_uri(), size=(794, 1123))
+    page = pages.open(sheet.as_uri(), size=PAPER)
     page.emulate_media(media="print")
     cards = page.locator(".card")
     assert cards.count() == 65
@@ -87,8 +91,11 @@ def test_the_address_of_every_card_is_that_of_a_place(sheet: Path, example_plan:
 
 def test_paper_holds_eight_whole_cards_a_page(sheet: Path, pages: Any) -> None:
     """A page of paper per page of cards: had a card not fitted, it would have begun another sheet."""
-    page = pages.open(sheet.as_uri(), size=(794, 1123))
+    page = pages.open(sheet.as_uri(), size=PAPER)
     page.emulate_media(media="print")
+    assert (
+        page.locator(".card [lang=en]").first.evaluate("e => getComputedStyle(e).color") == "rgb(74, 88, 104)"
+    )
     sections = page.locator("section")
     cut = page.evaluate(
         """() => [...document.querySelectorAll('.card')].flatMap(card => {
@@ -100,6 +107,12 @@ def test_paper_holds_eight_whole_cards_a_page(sheet: Path, pages: Any) -> None:
         })"""
     )
     assert cut == []
+    page.add_script_tag(content=AXE.read_text("utf-8"))
+    broken = page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+        ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 160))]))"
+    )
+    assert broken == []
     printed = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == sections.count() == 9
     assert page.locator(".card svg").first.bounding_box()["width"] == pytest.approx(40 / 25.4 * 96, abs=0.5)
