@@ -12,6 +12,7 @@ command -v gcc >/dev/null && [ -e /usr/include/stdio.h ] || missing+=(gcc libc6-
 command -v avr-gcc >/dev/null && [ -e /usr/lib/avr/include/avr/io.h ] || missing+=(gcc-avr avr-libc)
 command -v simavr >/dev/null && [ -e /usr/include/simavr/sim_avr.h ] || missing+=(simavr libsimavr-dev)
 command -v dbus-daemon >/dev/null || missing+=(dbus)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
 [ ${#missing[@]} = 0 ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
   echo "The tests need these Debian packages: ${missing[*]}. Run as root: apt-get install ${missing[*]}" >&2
