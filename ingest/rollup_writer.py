@@ -7,13 +7,15 @@ from datetime import datetime
 
 from ingest.rollups import BIN_MS, HOUR_MS, closed_until, counted_places, desk_hours, zone_bins
 from ingest.stores.line_protocol import Line, LineEncoder
-from ingest.stores.schema import TransitionRow, to_ms
+from ingest.stores.schema import OUTCOMES_UNTIL, TransitionRow, from_ms, to_ms
 from ingest.stores.sqlite_store import SqliteStore
 from ingest.stores.transaction import Transaction
 from workplace.floor_plan import FloorPlan, Zone
+from workplace.hold_outcomes import LEAST_PLACES, LOOK_AHEAD, LOOK_BACK, zone_outcomes
 
 #: At most this much site time in one transaction: a long stop must not make one long commit.
 _STRETCH_MS = 24 * HOUR_MS
+_DAY_MS = 24 * HOUR_MS
 _BINS_UNTIL, _HOURS_UNTIL = "rolled_bins_until", "rolled_hours_until"
 
 
@@ -23,6 +25,7 @@ class RollupWriter:
     def __init__(self, store: SqliteStore, plan: FloorPlan, encoder: LineEncoder | None) -> None:
         self._store = store
         self._zones = [zone for zone in plan.zone.values() if counted_places(zone)]
+        self._large = {zone.id for zone in plan.zone.values() if len(zone.places) >= LEAST_PLACES}
         self._encoder = encoder
 
     def is_due(self, now: datetime) -> bool:
@@ -40,7 +43,9 @@ class RollupWriter:
         """
         late_ms = None if late_from is None else to_ms(late_from)
         lines = self._run(transaction, now, late_ms, _BINS_UNTIL, BIN_MS, self._put_bins)
-        return lines + self._run(transaction, now, late_ms, _HOURS_UNTIL, HOUR_MS, self._put_hours)
+        lines += self._run(transaction, now, late_ms, _HOURS_UNTIL, HOUR_MS, self._put_hours)
+        known_until = now - LOOK_AHEAD
+        return lines + self._run(transaction, known_until, None, OUTCOMES_UNTIL, _DAY_MS, self._put_outcomes)
 
     def is_late(self, at: datetime) -> bool:
         """Return whether the bin of `at` has been written already."""
@@ -89,6 +94,14 @@ class RollupWriter:
             if self._encoder is not None:
                 lines += [line for row in hours if (line := self._encoder.desk_hour(row)) is not None]
         return lines
+
+    def _put_outcomes(self, transaction: Transaction, begin: int, end: int) -> list[Line]:
+        """Count how the holds of a day ended. A zone of few places is left out: its counts would tell of single ones."""
+        from_at, to_at = from_ms(begin), from_ms(end)
+        told = self._store.told(to_ms(from_at - LOOK_BACK), to_ms(to_at + LOOK_AHEAD))
+        found = zone_outcomes(told, from_at, to_at)
+        transaction.put_zone_outcomes(begin, [one for one in found if one.zone in self._large])
+        return []
 
     def _before(self, zone: Zone, begin: int) -> dict[str, TransitionRow]:
         found = ((place, self._store.last_transition(place, begin)) for place in counted_places(zone))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import sqrt
 
 import msgspec
@@ -25,6 +25,9 @@ AWAY_RULES = frozenset({"R6", "R7", "R8"})
 PROVABLE = AWAY_RULES | {"R22"}
 #: A start of use is confirmed at most so long after it began (R3).
 _CONFIRMED_WITHIN = timedelta(minutes=5)
+#: A hold is begun and ended within a day, and who was back at once is known an hour later.
+LOOK_BACK, LOOK_AHEAD = timedelta(days=1), timedelta(hours=1)
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 #: Two sides of 95 %.
 _Z = 1.959964
 #: A row of so few places would say too much about single ones, and so would so few days.
@@ -84,8 +87,14 @@ class _Last:
     """Whether the next use of the place may prove the end wrong."""
 
 
-def zone_outcomes(decisions: Iterable[Told]) -> list[ZoneOutcome]:
-    """Return the counts by zone, rule and whether the rule acted; `decisions` in the order of writing."""
+def zone_outcomes(
+    decisions: Iterable[Told], from_at: datetime = _FIRST, to_at: datetime = _LAST
+) -> list[ZoneOutcome]:
+    """Return the counts by zone, rule and whether the rule acted, of ends with from_at <= at < to_at.
+
+    `decisions` in the order of writing; give some from before (`LOOK_BACK`), so that no end counts on both sides of a
+    border, and some from after (`LOOK_AHEAD`), so that all are known of which somebody was back.
+    """
     ended: Counter[tuple[str, str, bool]] = Counter()
     back: Counter[tuple[str, str, bool]] = Counter()
     last: dict[str, _Last] = {}
@@ -96,18 +105,29 @@ def zone_outcomes(decisions: Iterable[Told]) -> list[ZoneOutcome]:
         if told.action in {"reclaimable", "released"}:
             if before is None or not before.is_given or before.hold_id != told.hold_id:
                 key = (told.zone, told.rule, told.acted)
-                ended[key] += 1
+                ended[key] += int(from_at <= told.at < to_at)
                 last[told.place] = _Last(key, told.at, told.hold_id, told.is_linked)
         elif before is not None and told.action == "just_left":
             # a sign moved the away clock; long use stays long use
             before.is_given = before.is_given and before.key[1] not in AWAY_RULES
         elif before is not None and before.is_open:
             before.is_open = before.is_given = False
+            if not from_at <= before.at < to_at:
+                continue
             if told.action == "resumed" and told.rule == "R19" and before.key[1] == "R2":
                 ended[before.key] -= 1
             elif _is_proof(before, told):
                 back[before.key] += 1
     return [ZoneOutcome(*key, count, back[key]) for key, count in sorted(ended.items()) if count]
+
+
+def added_up(outcomes: Iterable[ZoneOutcome]) -> list[ZoneOutcome]:
+    """Return the sums by zone, rule and whether the rule acted."""
+    sums: dict[tuple[str, str, bool], tuple[int, int]] = {}
+    for one in outcomes:
+        ended, back = sums.get((one.zone, one.rule, one.acted), (0, 0))
+        sums[one.zone, one.rule, one.acted] = ended + one.ended, back + one.back
+    return [ZoneOutcome(*key, *both) for key, both in sorted(sums.items())]
 
 
 def _is_proof(before: _Last, told: Told) -> bool:

@@ -59,12 +59,10 @@ class Figures:
     """All figures.
 
     Attributes:
-        hold_days: days over which ended holds are counted: no more than single decisions are kept.
         measured_days: days of the last `PERIOD_DAYS` that have figures of zones.
         in_force, in_trial: None where no rule gave a place away.
     """
 
-    hold_days: int
     measured_days: int
     by_itself: int
     rules: tuple[RuleCount, ...]
@@ -81,12 +79,10 @@ class FigureReader:
         self,
         plan: FloorPlan,
         history: HistoryReader | None,
-        desk_level_days: int,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan, self._history, self._monotonic = plan, history, monotonic
-        self._hold_days = min(desk_level_days, PERIOD_DAYS)
         self._kept: tuple[float, Figures] | None = None
         self._one = asyncio.Lock()
 
@@ -105,14 +101,11 @@ class FigureReader:
             return found
 
     def _ask(self, history: HistoryReader, now: datetime) -> Figures:
-        outcomes = history.zone_outcomes(now - timedelta(days=self._hold_days), now)
-        coverage = history.zone_coverage(now - timedelta(days=PERIOD_DAYS), now)
-        return figures_of(self._plan, outcomes, coverage, self._hold_days)
+        since = now - timedelta(days=PERIOD_DAYS)
+        return figures_of(self._plan, history.zone_outcomes(since, now), history.zone_coverage(since, now))
 
 
-def figures_of(
-    plan: FloorPlan, outcomes: Sequence[ZoneOutcome], coverage: Sequence[ZoneCoverage], hold_days: int
-) -> Figures:
+def figures_of(plan: FloorPlan, outcomes: Sequence[ZoneOutcome], coverage: Sequence[ZoneCoverage]) -> Figures:
     """Return the figures. A zone of few places counts nowhere: the others would tell it by subtraction."""
     shown = {zone.id for zone in plan.zone.values() if len(zone.places) >= LEAST_PLACES}
     counted = [one for one in outcomes if one.zone in shown]
@@ -121,7 +114,6 @@ def figures_of(
     places = sum(len(plan.zone[zone].places) for zone in measured)
     total = sum(one.coverage_pct * len(plan.zone[zone].places) for zone, one in measured.items())
     return Figures(
-        hold_days=hold_days,
         measured_days=days,
         by_itself=sum(one.ended for one in counted if one.rule == BY_ITSELF),
         rules=_rules(counted),

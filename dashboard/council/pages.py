@@ -60,7 +60,7 @@ class Standing:
 
 def make_router(context: PageContext, rules: Policy, versions: PolicyVersions) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    figures = FigureReader(context.plan, context.history, rules.settings.privacy.desk_level_days)
+    figures = FigureReader(context.plan, context.history)
 
     @router.get("/council")
     async def council(done: str = "") -> Response:

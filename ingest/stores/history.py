@@ -9,14 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from ingest.stores.schema import LAST_TABLE, DeskHour, TransitionRow, from_ms, to_ms
-from ingest.stores.sqlite_store import TRANSITION_COLUMNS, transition_of
+from ingest.stores.schema import LAST_TABLE, OUTCOMES_UNTIL, DeskHour, TransitionRow, from_ms, to_ms
+from ingest.stores.sqlite_store import TRANSITION_COLUMNS, read_told, transition_of
 from workplace.codec import decode
 from workplace.errors import StoreUnavailable
 from workplace.events import Decision
-from workplace.hold_outcomes import ACTIONS, Told, ZoneOutcome, zone_outcomes
+from workplace.hold_outcomes import LOOK_BACK, ZoneOutcome, added_up, zone_outcomes
 from workplace.ports import ConnectSqlite, PlaceTurn, UnclaimedDevice, ZoneBin, ZoneCoverage
 
 _DAY_MS = 86_400_000
@@ -76,17 +74,26 @@ class SqliteHistory:
         )
 
     def zone_outcomes(self, from_at: datetime, to_at: datetime) -> list[ZoneOutcome]:
-        """Return by which rule holds ended, from_at <= at < to_at: counts of zones, nothing about a place."""
+        """Return by which rule holds ended: counts of zones, nothing about a place.
+
+        Days (UTC) that have been counted come whole, from the one of `from_at` on; the time after them up to `to_at` is
+        counted now.
+        """
         with self._reading() as connection:
             if connection is None:
                 return []
+            first = to_ms(from_at) // _DAY_MS * _DAY_MS
+            until = connection.execute("SELECT value FROM meta WHERE key = ?", (OUTCOMES_UNTIL,)).fetchone()
+            counted = max(first, min(until[0], to_ms(to_at) // _DAY_MS * _DAY_MS)) if until else first
             rows = connection.execute(
-                "SELECT body FROM decision WHERE at >= ? AND at < ? AND action IN"
-                f" ({','.join('?' * len(ACTIONS))}) ORDER BY number",
-                (to_ms(from_at), to_ms(to_at), *ACTIONS),
-            )
-            decoder = msgspec.json.Decoder(Told)
-            return zone_outcomes(decoder.decode(bytes(body)) for (body,) in rows)
+                "SELECT zone, rule, acted, sum(ended), sum(back) FROM zone_outcome"
+                " WHERE start >= ? AND start < ? GROUP BY zone, rule, acted",
+                (first, counted),
+            ).fetchall()
+            live_from = from_ms(counted)
+            told = read_told(connection, to_ms(live_from - LOOK_BACK), to_ms(to_at))
+            live = zone_outcomes(told, live_from, to_at)
+        return added_up([ZoneOutcome(zone, rule, bool(acted), *n) for zone, rule, acted, *n in rows] + live)
 
     def zone_coverage(self, from_at: datetime, to_at: datetime) -> list[ZoneCoverage]:
         """Return how well each zone was measured, from_at <= start < to_at; zones without any bin are left out."""

@@ -54,6 +54,11 @@ CREATE TABLE IF NOT EXISTS zone_5m (
     coverage_pct REAL NOT NULL, PRIMARY KEY (zone, start)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS zone_5m_start ON zone_5m (start);
 
+CREATE TABLE IF NOT EXISTS zone_outcome (
+    zone TEXT NOT NULL, start INTEGER NOT NULL, rule TEXT NOT NULL, acted INTEGER NOT NULL,
+    ended INTEGER NOT NULL, back INTEGER NOT NULL, PRIMARY KEY (zone, start, rule, acted)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS zone_outcome_start ON zone_outcome (start);
+
 CREATE TABLE IF NOT EXISTS desk_hour (
     place TEXT NOT NULL, start INTEGER NOT NULL, zone TEXT NOT NULL, in_use_s REAL NOT NULL,
     held_s REAL NOT NULL, uses INTEGER NOT NULL, coverage_pct REAL NOT NULL,
@@ -104,7 +109,11 @@ RETENTION_DAYS: dict[str, tuple[str, int]] = {
     "unclaimed": ("last_at", DESK_LEVEL_DAYS),
     "gap": ("to_at", ZONE_LEVEL_DAYS),
     "zone_5m": ("start", ZONE_LEVEL_DAYS),
+    "zone_outcome": ("start", ZONE_LEVEL_DAYS),
 }
+
+#: `meta` key: up to where the ends of holds have been counted per zone and day (UTC), ms since 1970.
+OUTCOMES_UNTIL = "rolled_outcomes_until"
 
 MAX_QUARANTINE_ROWS = 10_000
 MAX_QUARANTINE_PAYLOAD_BYTES = 4096

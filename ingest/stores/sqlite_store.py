@@ -12,9 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ingest.stores.schema import SCHEMA_VERSION, TABLES, TransitionRow, from_ms
 from ingest.stores.transaction import Transaction
 from workplace.errors import SettingInvalid, StoreUnavailable
+from workplace.hold_outcomes import ACTIONS, Told
 from workplace.ports import ConnectSqlite
 
 #: How long a write waits for a lock, s. Lower: a backup makes us retry. Higher: a stuck lock shows later.
@@ -158,6 +161,11 @@ class SqliteStore:
         )
         return [transition_of(row) for row in rows]
 
+    def told(self, begin_ms: int, end_ms: int) -> list[Told]:
+        """Return what ended and began holds, begin <= at < end, in the order of writing."""
+        with _translated():
+            return list(read_told(self._connection, begin_ms, end_ms))
+
     def outbox_rows(self) -> int:
         return int(self._rows("SELECT count(*) FROM sink_outbox")[0][0])
 
@@ -170,6 +178,17 @@ class SqliteStore:
         with _translated():
             rows: list[Any] = self._connection.execute(statement, parameters).fetchall()
             return rows
+
+
+def read_told(connection: Any, begin_ms: int, end_ms: int) -> Iterator[Told]:
+    """Yield what ends and begins holds, begin <= at < end, in the order of writing."""
+    rows = connection.execute(
+        f"SELECT body FROM decision WHERE at >= ? AND at < ? AND action IN ({','.join('?' * len(ACTIONS))})"
+        " ORDER BY number",
+        (begin_ms, end_ms, *ACTIONS),
+    )
+    decoder = msgspec.json.Decoder(Told)
+    return (decoder.decode(bytes(body)) for (body,) in rows)
 
 
 def transition_of(row: tuple[Any, ...]) -> TransitionRow:

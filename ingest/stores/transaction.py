@@ -21,6 +21,7 @@ from ingest.stores.schema import (
 )
 from workplace.codec import encode
 from workplace.events import Decision, GapRecord, GatewayStatus, Reply, Request, SensorEvent
+from workplace.hold_outcomes import ZoneOutcome
 from workplace.ports import ZoneBin
 from workplace.retention import DESK_LEVEL_DAYS
 
@@ -32,6 +33,7 @@ _INSERT_EVENT = "INSERT OR IGNORE INTO event VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 _INSERT_TRANSITION = "INSERT OR REPLACE INTO place_transition VALUES (?,?,?,?,?,?,?,?,?)"
 _INSERT_ZONE = "INSERT OR REPLACE INTO zone_5m VALUES (?,?,?,?,?,?,?,?,?)"
 _INSERT_HOUR = "INSERT OR REPLACE INTO desk_hour VALUES (?,?,?,?,?,?,?)"
+_INSERT_OUTCOME = "INSERT OR REPLACE INTO zone_outcome VALUES (?,?,?,?,?,?)"
 _INSERT_REJECTED = (
     "INSERT INTO quarantine VALUES (?,?,?,?,?,?,?,1)"
     " ON CONFLICT (fingerprint) DO UPDATE SET times = times + 1, last_at = excluded.last_at"
@@ -165,6 +167,12 @@ class Transaction:
 
     def put_desk_hours(self, rows: Iterable[DeskHour]) -> None:
         self._connection.executemany(_INSERT_HOUR, [_hour_row(row) for row in rows])
+
+    def put_zone_outcomes(self, start_ms: int, rows: Iterable[ZoneOutcome]) -> None:
+        """Keep how holds ended on the day that begins at `start_ms`."""
+        self._connection.executemany(
+            _INSERT_OUTCOME, [(o.zone, start_ms, o.rule, int(o.acted), o.ended, o.back) for o in rows]
+        )
 
     # Sink
 

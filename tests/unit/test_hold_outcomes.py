@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.council.figures import FigureReader, figures_of
+from ingest.rollup_writer import RollupWriter
 from ingest.stores.history import SqliteHistory
 from ingest.stores.sqlite_store import SqliteStore
 from simulators.feed import feed
@@ -32,12 +33,12 @@ NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 @contextmanager
 def written(file: Path) -> Iterator[Any]:
-    """Write into a new store and close it."""
+    """Open a store, write in one transaction, and close it."""
     store = SqliteStore(sqlite3.connect, file)
     assert store.open(NINE) is None
     try:
         with store.transaction() as writing:
-            yield writing
+            yield store, writing
     finally:
         store.close()
 
@@ -111,13 +112,24 @@ def test_what_counts(rows: list[Told], then: dict[str, tuple[int, int]]) -> None
     assert counts(*rows) == then
 
 
+def test_a_window_counts_what_ended_in_it() -> None:
+    """Given away before midnight, left after it and used at once: it ended once, and before."""
+    rows = [told(-2, "reclaimable", "R7"), told(1, "resumed", "R5"), told(10, "released", "R2")]
+    before = zone_outcomes(rows, NINE - timedelta(days=1), NINE)
+    after = zone_outcomes(rows, NINE, NINE + timedelta(days=1))
+    assert [(one.rule, one.ended, one.back) for one in before] == [("R7", 1, 1)]
+    assert [(one.rule, one.ended) for one in after] == [("R2", 1)]
+    assert zone_outcomes([rows[0], rows[2]], NINE, NINE + timedelta(days=1)) == []
+
+
 def test_a_trial_stands_apart() -> None:
     found = zone_outcomes([AWAY, told(50, "reclaimable", "R7", acted=False, place="d2", hold="h9")])
     assert [(one.acted, one.ended) for one in found] == [(False, 1), (True, 1)]
 
 
 def test_two_days_give_what_the_circuit_breaker_counted(small_plan: FloorPlan, tmp_path: Path) -> None:
-    """The breaker is the definition that enforcement pauses by: what a council reads must be the same."""
+    """The breaker is the definition that enforcement pauses by: what a council reads must be the same, and the same
+    still when the decisions themselves are deleted and only counts of the larger zone are left."""
     settings = PolicyFile(site="klein", mode="active")
     digest = policy_hash(settings)
     consent = ConsentFile(body="Raad", role="lid", date="2026-11-02", sha256=digest)
@@ -130,12 +142,25 @@ def test_two_days_give_what_the_circuit_breaker_counted(small_plan: FloorPlan, t
             made += engine.apply(event, event.received_at).decisions
     now = engine.now
     assert now is not None
-    with written(tmp_path / "site.db") as writing:
+    with written(tmp_path / "site.db") as (_, writing):
         writing.add_decisions(made)
-    found = SqliteHistory(sqlite3.connect, tmp_path / "site.db").zone_outcomes(made[0].at, now + timedelta(1))
+    history = SqliteHistory(sqlite3.connect, tmp_path / "site.db")
+    begin, end = made[0].at - timedelta(days=1), now + timedelta(days=3)
+    live = history.zone_outcomes(begin, end)
     releases, false = engine.guard.breaker.counts(now, 28)
-    assert (sum(one.ended for one in found), sum(one.back for one in found)) == (releases, false)
+    assert (sum(one.ended for one in live), sum(one.back for one in live)) == (releases, false)
     assert false > 0
+    large = [one for one in live if one.zone == "1-werken"]
+    with written(tmp_path / "site.db") as (store, writing):
+        rollups = RollupWriter(store, small_plan, None)
+        rollups.run(writing, begin)
+        for hours in range(0, 24 * 6, 6):
+            rollups.run(writing, begin + timedelta(hours=hours))
+    assert [one for one in history.zone_outcomes(begin, end) if one.zone == "1-werken"] == large
+    with written(tmp_path / "site.db") as (_, writing):
+        writing.prune(now + timedelta(days=20), at_most=100_000)
+    assert history.decisions(place=None, limit=1) == []
+    assert history.zone_outcomes(begin, end) == large, "and nothing of the zone of four seats"
 
 
 def test_the_store_gives_counts_of_a_period(tmp_path: Path) -> None:
@@ -143,7 +168,7 @@ def test_the_store_gives_counts_of_a_period(tmp_path: Path) -> None:
     history = SqliteHistory(sqlite3.connect, store_file)
     assert history.zone_outcomes(NINE, NINE + timedelta(1)) == []
     assert history.zone_coverage(NINE, NINE + timedelta(1)) == []
-    with written(store_file) as writing:
+    with written(store_file) as (_, writing):
         writing.add_decisions([decision(0, "d1"), decision(60, "d2"), decision(24 * 60, "d1", hold="h2")])
         writing.put_zone_bins(
             [
@@ -197,12 +222,12 @@ def test_small_zones_and_short_times_say_nothing(small_plan: FloorPlan) -> None:
     """Four seats: their row would be four people, and with it in the sum the other zone would give it away."""
     outcomes = [ZoneOutcome(zone, "R7", acted=True, ended=10, back=1) for zone in ("1-werken", "1-ontmoeten")]
     coverage = [ZoneCoverage(zone, 95.0, LEAST_DAYS) for zone in ("1-werken", "1-ontmoeten")]
-    found = figures_of(small_plan, outcomes, coverage, 14)
+    found = figures_of(small_plan, outcomes, coverage)
     assert [(one.zone.id, one.released) for one in found.zones] == [("1-werken", 10), ("1-ontmoeten", None)]
     assert found.in_force is not None
     assert found.in_force.releases == 10
     short = [ZoneCoverage(zone, 95.0, LEAST_DAYS - 1) for zone in ("1-werken", "1-ontmoeten")]
-    assert {one.released for one in figures_of(small_plan, outcomes, short, 14).zones} == {None}
+    assert {one.released for one in figures_of(small_plan, outcomes, short).zones} == {None}
 
 
 def test_figures_are_read_once_in_a_while(small_plan: FloorPlan) -> None:
@@ -218,7 +243,7 @@ def test_figures_are_read_once_in_a_while(small_plan: FloorPlan) -> None:
             return []
 
     seconds = [0.0]
-    reader = FigureReader(small_plan, Counting(), 14, monotonic=lambda: seconds[0])  # type: ignore[arg-type]
+    reader = FigureReader(small_plan, Counting(), monotonic=lambda: seconds[0])  # type: ignore[arg-type]
 
     async def look() -> None:
         for at in (0.0, 299.0, 301.0):
@@ -226,4 +251,4 @@ def test_figures_are_read_once_in_a_while(small_plan: FloorPlan) -> None:
             await reader.read(NINE)
 
     asyncio.run(look())
-    assert asked == [NINE - timedelta(days=14)] * 2
+    assert asked == [NINE - timedelta(days=28)] * 2
