@@ -96,7 +96,7 @@ class RollupWriter:
         return lines
 
     def _put_outcomes(self, transaction: Transaction, begin: int, end: int) -> list[Line]:
-        """Count how the holds of a day ended. A zone of few places is left out: its counts would tell of single ones."""
+        """Count how the holds of a day ended; not of a zone of few places: its counts would tell of single ones."""
         from_at, to_at = from_ms(begin), from_ms(end)
         told = self._store.told(to_ms(from_at - LOOK_BACK), to_ms(to_at + LOOK_AHEAD))
         found = zone_outcomes(told, from_at, to_at)

@@ -48,13 +48,16 @@ class Told(msgspec.Struct, frozen=True):
     signals: tuple[_Input, ...] = ()
 
     @property
-    def is_linked(self) -> bool:
-        return any(one.kind == "link" and one.value is True for one in self.signals)
+    def linked_at(self) -> datetime | None:
+        """When the newest link that is up spoke last, None without one."""
+        ages = [one.age_s for one in self.signals if one.kind == "link" and one.value is True]
+        return self.at - timedelta(seconds=min(ages)) if ages else None
 
 
 class _Input(msgspec.Struct, frozen=True):
     kind: str
     value: bool | int | float | str
+    age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def zone_outcomes(
             if before is None or not before.is_given or before.hold_id != told.hold_id:
                 key = (told.zone, told.rule, told.acted)
                 ended[key] += int(from_at <= told.at < to_at)
-                last[told.place] = _Last(key, told.at, told.hold_id, told.is_linked)
+                last[told.place] = _Last(key, told.at, told.hold_id, told.linked_at is not None)
         elif before is not None and told.action == "just_left":
             # a sign moved the away clock; long use stays long use
             before.is_given = before.is_given and before.key[1] not in AWAY_RULES
@@ -132,7 +135,9 @@ def added_up(outcomes: Iterable[ZoneOutcome]) -> list[ZoneOutcome]:
 
 def _is_proof(before: _Last, told: Told) -> bool:
     """Whether somebody was there again so soon that the place should not have been given away."""
-    if before.key[1] not in PROVABLE or (told.is_linked and not before.was_linked):
+    linked_at = told.linked_at
+    has_new_link = linked_at is not None and linked_at > before.at and not before.was_linked
+    if before.key[1] not in PROVABLE or has_new_link:
         return False
     late = timedelta(seconds=told.stay_s or 0) if told.action == "hold_started" else timedelta()
     return told.at - min(late, _CONFIRMED_WITHIN) - before.at <= PROOF

@@ -77,6 +77,11 @@ AWAY = told(0, "reclaimable", "R7")
             [AWAY, told(4, "resumed", "R5", link=True)], {"R7": (1, 0)}, id="a new link is somebody else"
         ),
         pytest.param(
+            [AWAY, told(2, "resumed", "R5", signals=[{"kind": "link", "value": True, "age_s": 121.0}])],
+            {"R7": (1, 1)},
+            id="a link from before the release that was heard of after it is no new one",
+        ),
+        pytest.param(
             [told(0, "reclaimable", "R7", link=True), told(4, "resumed", "R5", link=True)],
             {"R7": (1, 1)},
             id="the link that was there all the time is no new one",
