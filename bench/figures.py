@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bench import deciding, edge, memory, messages, pages, receiving, screens, switches, whole_ingest
+from bench import (
+    deciding,
+    edge,
+    memory,
+    messages,
+    pages,
+    receiving,
+    screens,
+    switches,
+    time_series,
+    whole_ingest,
+)
 from bench.figure import Figure
 
 FIGURES: Sequence[Callable[[], Figure]] = (
@@ -26,6 +37,12 @@ FIGURES: Sequence[Callable[[], Figure]] = (
     whole_ingest.ingest_at_its_need,
     messages.line_of_a_sensor_event,
     messages.line_of_a_desk_state,
+    *(
+        (time_series.point_to_a_server, time_series.points_to_a_server, time_series.outage_made_up)
+        if time_series.VICTORIA
+        else ()
+    ),
+    time_series.pages_ask_13_months,
     screens.screens_on_one_change,
     screens.change_on_200_screens,
     pages.wall_page,

@@ -15,7 +15,8 @@ from bench.sites import Building, example_site
 from firmware_bridge.dsp1.framing import FrameReader
 from firmware_bridge.dsp1.messages import PAYLOAD_BYTES
 from ingest.stores.line_protocol import Line, LineEncoder
-from ingest.stores.schema import OCCUPANCY_CODES, PHASE_CODES, TransitionRow
+from ingest.stores.measurements import OCCUPANCY_CODES, PHASE_CODES
+from ingest.stores.schema import TransitionRow, to_ms
 from simulators import dsp1_frames
 from workplace.codec import decode, encode
 from workplace.events import SensorEvent
@@ -86,6 +87,7 @@ def line_of_a_desk_state() -> Figure:
             .field("prev", PHASE_CODES[row.phase])
             .field("dur_s", int((row.at - row.at).total_seconds()))
             .field("occ", OCCUPANCY_CODES[row.occupancy])
+            .field("since_ms", to_ms(row.at))
             .field("cause", ",".join(row.reasons))
             .field("hold_id", row.hold_id)
             .time(row.at, WritePrecision.MS)

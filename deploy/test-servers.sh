@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what the tests start themselves: servers, a browser and agents (Mosquitto, InfluxDB, Chromium, Net-SNMP),
-# and compilers and a simulator for the firmware of desk nodes.
+# Installs what the tests start themselves: servers, a browser and agents (Mosquitto, InfluxDB, VictoriaMetrics, Chromium,
+# Net-SNMP), and compilers and a simulator for the firmware of desk nodes.
 set -euo pipefail
 missing=()
 command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
 command -v influxd >/dev/null || missing+=(influxdb)
+command -v victoria-metrics >/dev/null || missing+=(victoria-metrics)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v snmptrap >/dev/null || missing+=(snmp)
 [ -x /usr/sbin/snmpd ] || missing+=(snmpd)
@@ -30,3 +31,9 @@ fi
 apt-get update -qq
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null
 [ "$made_policy" = no ] || rm -f "$policy"
+# nor shall they start with the machine
+if command -v systemctl >/dev/null; then
+  for package in "${missing[@]}"; do
+    case $package in mosquitto|influxdb|victoria-metrics|snmpd) systemctl disable --now "$package" >/dev/null 2>&1 || true ;; esac
+  done
+fi

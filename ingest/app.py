@@ -23,6 +23,7 @@ from ingest.batch_reader import EventReader
 from ingest.ha_discovery import publish_discovery
 from ingest.health import make_health
 from ingest.inbox import Inbox, Republish, Subscribed
+from ingest.lease import PATIENCE_S, lease_of
 from ingest.outbound import OutboundMaker
 from ingest.place_runtime import DecidingCore, GatewayWatch, PlaceRuntime
 from ingest.publisher import Outbound, Publisher
@@ -65,6 +66,7 @@ class IngestSettings:
 
     Attributes:
         broker_ca_file: certificates to trust with TLS; None trusts what the system trusts.
+        lease_patience_s: how long to wait for an ingest on the same data that is just ending, s of real time.
         busy_timeout_s: how long a write waits for another program's lock on the database.
         gateway_silence_s: a gateway that says nothing for this long is lost, s of real time: three times the
         15 s between two health messages. Lower: a hiccup makes a floor unknown. Higher: a dead gateway's last
@@ -87,6 +89,7 @@ class IngestSettings:
     busy_timeout_s: float = BUSY_TIMEOUT_S
     topic_root: str = "plekvrij"
     ha_prefix: str | None = None
+    lease_patience_s: float = PATIENCE_S
 
 
 async def run_ingest(
@@ -110,10 +113,14 @@ async def run_ingest(
         told: also hears each look at our health, with a broker or without.
 
     Raises:
-        SettingInvalid: the database is another version's, or the InfluxDB address is wrong.
+        SettingInvalid: the database is another version's or another ingest's, or the InfluxDB address is wrong.
     """
     ingest = _Ingest(settings, plan, policy, engine_factory, clock, connect, ready, told)
-    async with open_link(f"{settings.client_id}-out") as link:
+    # Before the broker hears of us: it would take the session away from the ingest that holds the lease.
+    async with (
+        lease_of(settings.database, patience_s=settings.lease_patience_s),
+        open_link(f"{settings.client_id}-out") as link,
+    ):
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(ingest.run(link), name="ingest")

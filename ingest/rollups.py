@@ -1,4 +1,4 @@
-"""Transitions of places -> five minutes of a zone, and hours of a place. Pure: same rows, same result.
+"""Transitions of places -> five minutes of a zone, hours of a place, holds of a day. Pure: same rows, same result.
 
 A place is `in use` while somebody is there, `held` while a hold is open and nobody is, `free`, `unknown`, or
 `exempt`. Fixed places are left out: a figure about one would be a figure about its user. Exempt time counts
@@ -7,16 +7,27 @@ neither as use nor as capacity; unknown time lowers the coverage and nothing els
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ingest.stores.schema import DeskHour, TransitionRow, from_ms, to_ms
+from ingest.stores.schema import (
+    HOLD_LENGTHS_S,
+    LONGER_S,
+    DeskHour,
+    HoldDay,
+    HoldEnded,
+    TransitionRow,
+    from_ms,
+    to_ms,
+)
+from workplace.events import HoldPhase
 from workplace.floor_plan import Zone
 from workplace.ports import ZoneBin
 
 BIN_MS = 5 * 60_000
 HOUR_MS = 60 * 60_000
+DAY_MS = 24 * HOUR_MS
 #: A bin is computed this much site time after its end. Lower: late events are missed. Higher: figures come
 #: later.
 GRACE_MS = 10 * 60_000
@@ -168,3 +179,41 @@ def _hours_of(
             uses=uses,
             coverage_pct=_coverage_pct(ms),
         )
+
+
+def length_class(seconds: float) -> int:
+    """Return the shortest of `HOLD_LENGTHS_S` that is not exceeded, `LONGER_S` past all of them."""
+    return next((length_s for length_s in HOLD_LENGTHS_S if seconds <= length_s), LONGER_S)
+
+
+def hold_days(holds: Iterable[HoldEnded], counted: Container[str]) -> list[HoldDay]:
+    """Return the holds of each zone and day (UTC) of their end, by outcome and length.
+
+    Args:
+        counted: places that may stand in figures; the holds of others are skipped.
+    """
+    found: dict[tuple[str, int, HoldPhase, int], list[HoldEnded]] = {}
+    for hold in holds:
+        if hold.place in counted:
+            day = to_ms(hold.ended_at) // DAY_MS * DAY_MS
+            found.setdefault((hold.zone, day, hold.outcome, length_class(_length_s(hold))), []).append(hold)
+    return [_as_day(key, ended) for key, ended in sorted(found.items())]
+
+
+def _length_s(hold: HoldEnded) -> float:
+    return (hold.ended_at - hold.started_at).total_seconds()
+
+
+def _as_day(key: tuple[str, int, HoldPhase, int], holds: list[HoldEnded]) -> HoldDay:
+    zone, day, outcome, le_s = key
+    total_s = sum(map(_length_s, holds))
+    known_s = sum(_length_s(hold) * hold.coverage_pct / 100 for hold in holds)
+    return HoldDay(
+        zone=zone,
+        start=from_ms(day),
+        outcome=outcome,
+        le_s=le_s,
+        holds=len(holds),
+        sum_s=total_s,
+        coverage_pct=100.0 * known_s / total_s if total_s else 100.0,
+    )

@@ -16,8 +16,9 @@ from ingest.place_runtime import Changes, GatewayWatch, PlaceRuntime, is_sign_of
 from ingest.quarantine import Rejected
 from ingest.report import WorkerReport
 from ingest.rollup_writer import RollupWriter
-from ingest.rollups import GRACE_MS
+from ingest.rollups import BIN_MS, GRACE_MS, HOUR_MS
 from ingest.stores.line_protocol import Line, LineEncoder
+from ingest.stores.schema import DESK_LEVEL_DAYS, HoldEnded, to_ms
 from ingest.stores.sqlite_store import SqliteStore
 from ingest.stores.transaction import Transaction
 from ingest.subscriber import Fact, Subscriber, is_too_late
@@ -25,7 +26,6 @@ from ingest.transitions import Change, TransitionLog
 from workplace.events import GapRecord, GatewayHealth, GatewayStatus, Reply, Request, SensorEvent
 from workplace.floor_plan import FloorPlan
 from workplace.ports import Clock
-from workplace.retention import DESK_LEVEL_DAYS
 
 log = structlog.get_logger()
 
@@ -34,8 +34,12 @@ log = structlog.get_logger()
 LONGEST_WAIT_OF_REQUEST_S = 60.0
 #: Lines that wait for the time-series server at most: two days of 2,000 places at 10 lines/s, about 300 MB.
 MAX_OUTBOX_ROWS = 2_000_000
+#: At least so many go at once when there are too many: each time looks past all rows that stay.
+_SHRINK_ROWS = 5000
 #: Rows deleted per table and look.
 _PRUNE_ROWS = 5000
+#: A gateway tells its health this often, s of real time (decision 6).
+_HEALTH_S = 15.0
 _GRACE = timedelta(milliseconds=GRACE_MS)
 
 
@@ -48,7 +52,10 @@ class Page:
     duplicates: int = 0
     late: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+    ended: list[HoldEnded] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    told_hour: int | None = None
+    dropped: int = 0
 
 
 class SiteBook:
@@ -76,9 +83,10 @@ class SiteBook:
         self._encoder = encoder
         self._desk_level_days = desk_level_days
         self._monotonic = monotonic
-        self._rollups = RollupWriter(store, plan, encoder)
+        self._rollups = RollupWriter(store, plan, encoder, desk_level_days)
         self._log = TransitionLog(())
         self._is_current = False
+        self._told_hour: int | None = None
         self._report = WorkerReport()
 
     # Life
@@ -153,6 +161,9 @@ class SiteBook:
                         self.runtime.apply(fact, page.changes)
                         transaction.add_gateway_status(fact, fact.at or self.runtime.now)
                         self._gateway_said(fact, page)
+                    case GatewayHealth():
+                        share_pct = 100 * _HEALTH_S * self._clock.speed * 1000 / BIN_MS
+                        transaction.note_health(fact, self._bin_ms(), share_pct)
                 if is_live and is_sign_of_life(fact) and isinstance(fact, SensorEvent | GatewayHealth):
                     self._gateway_lives(transaction, fact.gateway, page)
         return page.changes
@@ -194,7 +205,7 @@ class SiteBook:
             return
         known.add(event.id)
         page.events.append(event)
-        page.late += event.measured_at < self.runtime.now - _GRACE
+        page.late += self._is_late(event)
         self.runtime.apply(event, page.changes)
 
     def _take_request(self, transaction: Transaction, request: Request, asked: set[str], page: Page) -> None:
@@ -266,27 +277,47 @@ class SiteBook:
         changes = page.changes
         rows = self._log.follow(changes.place_states)
         transaction.add_events(page.events)
-        self._write_transitions(transaction, rows)
+        self._write_transitions(transaction, page, rows)
         transaction.add_decisions(changes.decisions)
         transaction.put_engine_records(self.runtime.engine.take_changes())
         transaction.set_meta("engine_now", self.runtime.now.isoformat())
         transaction.quarantine(page.rejected, self._clock.now())
         transaction.add_strangers(item.stranger for item in page.rejected if item.stranger is not None)
         late = [change.row.at for change in rows if self._rollups.is_late(change.row.at)]
+        # Holds that ended too long ago; the others are told when they cannot go on any more.
+        page.lines += self._rollups.hold_lines(hold for hold in page.ended if self._rollups.is_told(hold))
         if late or self._rollups.is_due(self.runtime.now):
             page.lines += self._rollups.run(transaction, self.runtime.now, min(late, default=None))
         self._write_lines(transaction, page, rows)
         transaction.count("events", len(page.events))
         transaction.count("duplicates", page.duplicates)
         transaction.count("late", page.late)
+        for gateway, (number, late_number) in self._by_gateway(page.events).items():
+            transaction.note_events(gateway, self._bin_ms(), number, late_number)
+
+    def _by_gateway(self, events: Iterable[SensorEvent]) -> dict[str, tuple[int, int]]:
+        """Return gateway -> how many events came, and how many of them late."""
+        found: dict[str, tuple[int, int]] = {}
+        for event in events:
+            number, late = found.get(event.gateway, (0, 0))
+            found[event.gateway] = number + 1, late + self._is_late(event)
+        return found
+
+    def _is_late(self, event: SensorEvent) -> bool:
+        return event.measured_at < self.runtime.now - _GRACE
+
+    def _bin_ms(self) -> int:
+        return to_ms(self.runtime.now) // BIN_MS * BIN_MS
 
     @staticmethod
-    def _write_transitions(transaction: Transaction, changes: Sequence[Change]) -> None:
+    def _write_transitions(transaction: Transaction, page: Page, changes: Sequence[Change]) -> None:
         transaction.add_transitions(change.row for change in changes)
         for change in changes:
             row = change.row
             if change.ended_hold is not None and change.before is not None:
-                transaction.end_hold(change.ended_hold, row.at, change.before.phase)
+                ended = transaction.end_hold(change.ended_hold, row.at, change.before.phase)
+                if ended is not None:
+                    page.ended.append(ended)
             if change.hold_since is not None and row.hold_id is not None:
                 transaction.begin_hold(row.hold_id, row.place, row.zone, change.hold_since)
 
@@ -295,6 +326,10 @@ class SiteBook:
         if encoder is None:
             return
         made: list[Line | None] = [encoder.desk_state(change.row, change.before) for change in rows]
+        hour = to_ms(self.runtime.now) // HOUR_MS
+        if hour != self._told_hour:
+            page.told_hour = hour
+            made += [encoder.state_again(row, self.runtime.now) for row in self._log.latest]
         made += [encoder.decision(decision) for decision in page.changes.decisions]
         for event in page.events:
             for place, _ in self._plan.wired.get((event.device, event.channel, event.kind), ()):
@@ -303,14 +338,16 @@ class SiteBook:
         transaction.add_lines(page.lines)
         too_many = self._report.outbox_rows + len(page.lines) - MAX_OUTBOX_ROWS
         if too_many > 0:
-            transaction.count("outbox_dropped", transaction.shrink_outbox(too_many))
+            page.dropped = transaction.shrink_outbox(max(too_many, _SHRINK_ROWS))
+            transaction.count("outbox_dropped", page.dropped)
 
     def _note(self, page: Page, took_ms: float) -> None:
         """Bring the numbers up to date; the transaction is durable now."""
         before = self._report
         quarantined = self._store.quarantined() if page.rejected else before.quarantined
         newest = max((event.received_at for event in page.events), default=None)
-        rows = before.outbox_rows + len(page.lines)
+        if page.told_hour is not None:
+            self._told_hour = page.told_hour
         self._report = replace(
             before,
             events_total=before.events_total + len(page.events),
@@ -321,6 +358,6 @@ class SiteBook:
             last_event_stored_at=before.last_event_stored_at if newest is None else self._monotonic(),
             commits_total=before.commits_total + 1,
             commit_ms=round(took_ms, 2),
-            outbox_rows=min(rows, MAX_OUTBOX_ROWS),
-            outbox_dropped_total=before.outbox_dropped_total + max(rows - MAX_OUTBOX_ROWS, 0),
+            outbox_rows=before.outbox_rows + len(page.lines) - page.dropped,
+            outbox_dropped_total=before.outbox_dropped_total + page.dropped,
         )

@@ -33,6 +33,11 @@ class TransitionLog:
     def __init__(self, last: Iterable[TransitionRow]) -> None:
         self._last = {row.place: row for row in last}
 
+    @property
+    def latest(self) -> Iterable[TransitionRow]:
+        """The last row of each place."""
+        return self._last.values()
+
     def follow(self, states: Iterable[PlaceState]) -> list[Change]:
         """Return the changes in `states`, each place's times strictly increasing."""
         changes = [self._change(state) for state in states]

@@ -23,6 +23,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         arguments.data,
         wiring.broker_of(arguments.broker, arguments.credential) if arguments.broker else None,
         arguments.channels,
+        arguments.influx,
     )
     return run_doctor(patient, as_json=arguments.json)
 
@@ -45,9 +46,9 @@ def _restore(arguments: argparse.Namespace) -> int:
 COMMANDS = (
     CommandSpec(
         "doctor",
-        "Look at clock, disk, store, broker, certificates and files of a site; say what to do.",
+        "Look at clock, disk, store, InfluxDB, broker, certificates and files of a site; say what to do.",
         _doctor,
-        ("plan", "policy", "data", "broker", "credential", "channels", "json"),
+        ("plan", "policy", "data", "broker", "credential", "channels", "influx", "json"),
     ),
     CommandSpec(
         "backup",

@@ -62,6 +62,7 @@ class Patient:
     data: Path | None = None
     broker: BrokerUrl | None = None
     channels: Path | None = None
+    influx: str | None = None
 
 
 def examine(patient: Patient) -> Iterator[Finding]:
@@ -74,6 +75,8 @@ def examine(patient: Patient) -> Iterator[Finding]:
         yield from _store(patient.data)
     if patient.channels is not None:
         yield _channels(patient)
+    if patient.influx is not None:
+        yield _influx(patient.influx)
     if patient.broker is not None:
         certificate = _certificate(patient.broker) if patient.broker.tls else None
         if certificate is not None:
@@ -223,6 +226,25 @@ def _channels(patient: Patient) -> Finding:
         return Finding("bad", "channels", str(error), "plekvrij check PLAN POLICY --channels FILE says more")
     advice = "" if found else "nobody is told anything outside the screens"
     return Finding("ok", "channels", f"{len(found)}, their secrets can be read", advice)
+
+
+def _influx(url: str) -> Finding:
+    from ingest.stores.influx_store import InfluxStore
+    from ingest.stores.sink import SinkRefused, SinkUnavailable
+
+    try:
+        store = InfluxStore(url)
+    except SettingInvalid as error:
+        return Finding("bad", "InfluxDB", str(error))
+    try:
+        version = store.look()
+    except (SinkUnavailable, SinkRefused) as error:
+        advice = "ingest keeps what it could not send; is the server running, and is the address right?"
+        return Finding("bad", "InfluxDB", f"{store.address.base}: {error}", advice)
+    finally:
+        store.close()
+    names = {"v1": "InfluxDB 1", "v2": "InfluxDB 2", "v3": "InfluxDB 3", "vm": "VictoriaMetrics"}
+    return Finding("ok", "InfluxDB", f"{names[store.flavour]} ({version}) at {store.address.base}")
 
 
 def _certificate(broker: BrokerUrl) -> Finding:

@@ -82,7 +82,8 @@ OPTIONS: dict[str, Option] = {
             "influx",
             str,
             None,
-            "Also stream everything stored into InfluxDB, http[s]://[user:password@]host:8086/database.",
+            "Also stream everything stored into InfluxDB 1.x to 3.x or VictoriaMetrics, "
+            "http[s]://[user:password@]host:8086/database (docs/reference/storage.md).",
         ),
         Option(
             "metrics",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from plekvrij.cli import COMMANDS
 from plekvrij.options import EXIT_CODES, OPTIONS
+from plekvrij.storage_reference import storage_page
 from workplace.channel_file import ChannelsFile
 from workplace.channels import Telling
 from workplace.documents import schema_of
@@ -19,6 +20,7 @@ def pages() -> dict[str, str]:
     """Return file name -> text of every generated page."""
     return {
         "settings.md": _settings(),
+        "storage.md": storage_page(),
         "floor_plan.schema.json": _schema(PlanFile, "Plekvrij floor plan"),
         "policy.schema.json": _schema(PolicyFile, "Plekvrij policy"),
         "channels.schema.json": _schema(ChannelsFile, "Plekvrij channels"),

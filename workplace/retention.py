@@ -8,5 +8,3 @@ from typing import Final
 DESK_LEVEL_DAYS: Final = 14
 #: Five minutes of a zone: 13 months, so that a month can be compared with the same one a year ago.
 ZONE_LEVEL_DAYS: Final = 396
-#: The same in InfluxDB, where it is in use.
-SINK_ZONE_LEVEL_DAYS: Final = 730

@@ -28,7 +28,7 @@ from workplace.floor_plan import Zone
 from workplace.hold_outcomes import LEAST_DAYS, LEAST_PLACES
 from workplace.policy import NEEDS_CONSENT, Policy
 from workplace.policy_diff import changes
-from workplace.retention import SINK_ZONE_LEVEL_DAYS, ZONE_LEVEL_DAYS
+from workplace.retention import ZONE_LEVEL_DAYS
 
 _PAUSED = POLICY_WORDS["paused"]
 _RESTS = N_("Not now: it is outside the hours of the rules.")
@@ -134,15 +134,11 @@ def _status(context: PageContext, rules: Policy, said: Words, done: str) -> dict
 
 
 def _data(context: PageContext, rules: Policy, said: Words) -> dict[str, Any]:
-    health, _ = context.live.ingest()
     return {
         "measured": say.measured(context.plan, said),
         "without_sensor": say.without_sensor(context.plan),
         "desk_days": rules.settings.privacy.desk_level_days,
         "zone_months": round(ZONE_LEVEL_DAYS / 30.4),
-        "sink_months": round(SINK_ZONE_LEVEL_DAYS / 30.4)
-        if health is not None and health.sink is not None
-        else None,
     }
 
 

@@ -17,11 +17,10 @@ from typing import Any
 import msgspec
 
 from ingest.stores.decision_log import Mark
-from ingest.stores.schema import from_ms, to_ms
+from ingest.stores.schema import DESK_LEVEL_DAYS, from_ms, to_ms
 from workplace.channels import Telling, Told, for_channel
 from workplace.errors import SettingInvalid, StoreUnavailable
 from workplace.ports import ConnectSqlite
-from workplace.retention import DESK_LEVEL_DAYS
 
 SCHEMA_VERSION = 1
 _BUSY_S = 30.0

@@ -1,7 +1,8 @@
 """Carries waiting lines from the outbox to the time-series server, in order, each at least once.
 
 It reads, sends, and reports progress; the writer of the store deletes. A crash between sending and deleting
-sends the same lines again, and the same points at the same milliseconds change nothing.
+sends the same lines again, and the same points at the same milliseconds change nothing. A server whose yes is
+not durable yet (VictoriaMetrics) gets its lines again when it started anew before they had settled.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -34,6 +36,10 @@ _REFUSED_WAIT_S = 60.0
 #: After this many server errors on the same lines the lines are suspected: early 3.x answered 500 to a bad
 #: line.
 _SUSPECT_AFTER = 5
+#: So many lines, each refused alone, and none taken: it is not the lines.
+_SUSPECTS = 8
+#: How much of an error goes into health; the commands of a set-up that was refused fit in.
+_TOLD_CHARACTERS = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +68,24 @@ class _Outcome:
 
 
 class Forwarder:
-    """Runs in one thread of its own: `run` until `stop`."""
+    """Runs in one thread of its own: `run` until `stop`. Its memory holds one chunk, however much waits."""
 
     def __init__(
         self,
         read_rows: Callable[[int, int], list[OutboxRow]],
         sink: PointSink,
         on_progress: Callable[[SinkProgress], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read_rows = read_rows
         self._sink = sink
         self._on_progress = on_progress
+        self._monotonic = monotonic
         self._stop = threading.Event()
         self._cursor = 0
+        self._settled_seq = 0
+        self._unsettled: deque[tuple[float, SinkProgress]] = deque()
+        self._boot_mark = ""
         self._failures = 0
         self._is_prepared = False
         self.status = SinkStatus()
@@ -85,9 +96,18 @@ class Forwarder:
     def run(self) -> None:
         try:
             while not self._stop.is_set():
-                self._stop.wait(self.step())
+                self._stop.wait(self._supervised_step())
         finally:
             self._sink.close()
+
+    def _supervised_step(self) -> float:
+        """Whatever a server makes of us, screens and decisions go on: log it, and begin anew after a pause."""
+        try:
+            return self.step()
+        except Exception as error:
+            log.exception("forwarder_failed")
+            self._is_prepared = False
+            return self._failed("failed", repr(error), None)
 
     def step(self) -> float:
         """Send one chunk; return how long to wait before the next, s."""
@@ -96,19 +116,19 @@ class Forwarder:
                 version = self._sink.prepare()
                 self._is_prepared = True
                 self.status = replace(self.status, state="ok", version=version, last_error="")
+            self._settle()
             rows = self._read_rows(self._cursor, MAX_LINES)
-            if not rows:
-                return POLL_S
-            self._send(rows)
-        except StoreUnavailable as error:
-            return self._failed("store", str(error), None)
+            if rows:
+                self._send(rows)
         except SinkRefused as error:
             self._is_prepared = False
             log.error("sink_refused", why=str(error))
-            self.status = replace(self.status, state="refused", last_error=str(error)[:300])
+            self.status = replace(self.status, state="refused", last_error=str(error)[:_TOLD_CHARACTERS])
             return _REFUSED_WAIT_S
         except SinkUnavailable as error:
             return self._failed("away", str(error), error.retry_after_s)
+        except StoreUnavailable as error:
+            return self._failed("store", str(error), None)
         if self._failures:
             log.info("sink_came_back", after_failures=self._failures)
         self._failures = 0
@@ -118,7 +138,7 @@ class Forwarder:
         self._failures += 1
         if self._failures == 1:
             log.warning("sink_unavailable", why=why)
-        self.status = replace(self.status, state=state, last_error=why[:300])
+        self.status = replace(self.status, state=state, last_error=why[:_TOLD_CHARACTERS])
         if retry_after_s is not None:
             return min(retry_after_s, _LONGEST_WAIT_S * 10)
         longest = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** min(self._failures, 10))
@@ -130,7 +150,7 @@ class Forwarder:
         for retention in sorted({row[1] for row in rows}):
             done = done.plus(self._deliver(retention, [row for row in rows if row[1] == retention]))
         self._cursor = rows[-1][0]
-        self._on_progress(SinkProgress(self._cursor, done.dropped, done.dead))
+        self._taken(SinkProgress(self._cursor, done.dropped, done.dead))
         self.status = replace(
             self.status,
             state="ok",
@@ -140,10 +160,37 @@ class Forwarder:
             last_sent_at=time.monotonic(),
         )
 
+    def _taken(self, progress: SinkProgress) -> None:
+        """Let the store forget rows now, or when the server can no longer lose them."""
+        if self._sink.settle_s:
+            if not self._boot_mark:
+                self._boot_mark = self._sink.boot_mark()
+            self._unsettled.append((self._monotonic() + self._sink.settle_s, progress))
+        else:
+            self._settled_seq = progress.upto_seq
+            self._on_progress(progress)
+
+    def _settle(self) -> None:
+        """Report what has settled; send all of it again when the server started anew in between."""
+        now = self._monotonic()
+        if not self._unsettled or self._unsettled[0][0] > now:
+            return
+        mark = self._sink.boot_mark()
+        if mark != self._boot_mark:
+            log.warning("sink_started_anew", lines_from=self._settled_seq)
+            self._boot_mark = mark
+            self._unsettled.clear()
+            self._cursor = self._settled_seq
+            return
+        while self._unsettled and self._unsettled[0][0] <= now:
+            _, progress = self._unsettled.popleft()
+            self._settled_seq = progress.upto_seq
+            self._on_progress(progress)
+
     def _deliver(self, retention: str, rows: list[OutboxRow]) -> _Outcome:
         """Send rows; halve what the server can never take until the culprits stand alone."""
         try:
-            self._write(retention, rows)
+            self._sink.write(retention, _body(rows))
         except LinesDropped as error:
             log.warning("sink_dropped_points", dropped=error.dropped, why=str(error))
             return _Outcome(len(rows) - error.dropped, error.dropped)
@@ -153,20 +200,41 @@ class Forwarder:
                 return _Outcome(dead=((rows[0][0], str(error)),))
             middle = len(rows) // 2
             return self._deliver(retention, rows[:middle]).plus(self._deliver(retention, rows[middle:]))
+        except SinkUnavailable as error:
+            if error.is_fault and self._failures >= _SUSPECT_AFTER:
+                return self._search(retention, rows)
+            raise
         return _Outcome(len(rows))
 
-    def _write(self, retention: str, rows: list[OutboxRow]) -> None:
-        try:
-            self._sink.write(retention, b"\n".join(line for _, _, line in rows))
-        except SinkUnavailable as error:
-            is_suspect = self._failures >= _SUSPECT_AFTER and "500" in str(error)[:60]
-            if is_suspect and self._server_is_fine():
-                raise LinesRefused(str(error)) from error
-            raise
+    def _search(self, retention: str, rows: list[OutboxRow]) -> _Outcome:
+        """Find the lines that make the server fail. Only a server that takes others of them is believed.
 
-    def _server_is_fine(self) -> bool:
+        Raises:
+            SinkUnavailable: it takes none, so it is the server (a full disk, for instance) and not the lines.
+        """
+        done = _Outcome()
+        waiting = [rows]
+        while waiting:
+            part = waiting.pop()
+            try:
+                done = done.plus(self._deliver_without_search(retention, part))
+            except SinkUnavailable as error:
+                middle = len(part) // 2
+                if middle:
+                    waiting += [part[middle:], part[:middle]]
+                    continue
+                done = done.plus(_Outcome(dead=((part[0][0], str(error)),)))
+                if not done.sent and (len(done.dead) >= _SUSPECTS or not waiting):
+                    raise
+        return done
+
+    def _deliver_without_search(self, retention: str, rows: list[OutboxRow]) -> _Outcome:
+        failures, self._failures = self._failures, 0
         try:
-            self._sink.prepare()
-        except (SinkUnavailable, SinkRefused):
-            return False
-        return True
+            return self._deliver(retention, rows)
+        finally:
+            self._failures = failures
+
+
+def _body(rows: list[OutboxRow]) -> bytes:
+    return b"\n".join(line for _, _, line in rows)

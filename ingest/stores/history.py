@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ingest.stores.history_store import HoldBucket, LastState, Scope, bins_due
 from ingest.stores.schema import LAST_TABLE, OUTCOMES_UNTIL, DeskHour, TransitionRow, from_ms, to_ms
 from ingest.stores.sqlite_store import TRANSITION_COLUMNS, read_told, transition_of
 from workplace.codec import decode
@@ -17,7 +18,27 @@ from workplace.events import Decision
 from workplace.hold_outcomes import LOOK_BACK, ZoneOutcome, added_up, zone_outcomes
 from workplace.ports import ConnectSqlite, PlaceTurn, UnclaimedDevice, ZoneBin, ZoneCoverage
 
-_DAY_MS = 86_400_000
+_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+#: From this length on, going through a table in its order is faster than fetching its rows one by one through the
+#: index of their times; a `+` before the column keeps SQLite from the index.
+_WHOLE = timedelta(days=30)
+#: The bins of a range from whole hours, where there are some, and from five minutes at its ends.
+_SERIES = """
+SELECT zone, start / :step * :step AS begin, sum(bins), sum(in_use_avg * bins) / sum(bins), max(in_use_max),
+    sum(held_avg * bins) / sum(bins), sum(free_avg * bins) / sum(bins), min(free_min), max(capacity),
+    sum(coverage_pct * share)
+FROM (
+    SELECT zone, start, bins, in_use_avg, in_use_max, held_avg, free_avg, free_min, capacity, coverage_pct,
+        12 AS share FROM zone_hour WHERE {start} >= :from_hour AND {start} < :to_hour {zones}
+    UNION ALL
+    SELECT zone, start, 1, in_use_avg, in_use_max, held_avg, free_avg, free_min, capacity, coverage_pct, 1
+        FROM zone_5m WHERE start >= :from AND start < :from_hour {zones}
+    UNION ALL
+    SELECT zone, start, 1, in_use_avg, in_use_max, held_avg, free_avg, free_min, capacity, coverage_pct, 1
+        FROM zone_5m WHERE start >= :to_hour AND start < :to {zones})
+GROUP BY zone, begin ORDER BY zone, begin
+"""
+
 _COUNTED = ("event", "place_transition", "hold", "decision", "zone_5m", "desk_hour", "request", "quarantine")
 
 
@@ -43,6 +64,84 @@ class SqliteHistory:
             to_ms(to_at),
         )
         return [ZoneBin(zone, from_ms(start), *numbers) for zone, start, *numbers in rows]
+
+    def zone_series(self, scope: Scope, from_at: datetime, to_at: datetime, step: timedelta) -> list[ZoneBin]:
+        """Return bins of `step`, as `HistoryStore.zone_series` says; long ranges come from whole hours."""
+        begin, end = to_ms(from_at), max(to_ms(to_at), to_ms(from_at))
+        from_hour, to_hour = -(-begin // _HOUR_MS) * _HOUR_MS, end // _HOUR_MS * _HOUR_MS
+        if step % timedelta(hours=1) or from_hour > to_hour:
+            from_hour = to_hour = begin
+        zones, named = _zones(scope)
+        rows = self._ask(
+            _SERIES.format(zones=zones, start="+start" if to_at - from_at > _WHOLE else "start"),
+            {
+                "step": int(step.total_seconds()) * 1000,
+                "from": begin,
+                "to": end,
+                "from_hour": from_hour,
+                "to_hour": to_hour,
+                **named,
+            },
+        )
+        due = {start: bins_due(from_ms(start), step, from_at, to_at) for start in {row[1] for row in rows}}
+        return [
+            ZoneBin(
+                zone,
+                from_ms(start),
+                in_use_avg,
+                in_use_max,
+                held_avg,
+                free_avg,
+                free_min,
+                capacity,
+                coverage / max(due[start], bins),
+            )
+            for (
+                zone,
+                start,
+                bins,
+                in_use_avg,
+                in_use_max,
+                held_avg,
+                free_avg,
+                free_min,
+                capacity,
+                coverage,
+            ) in rows
+        ]
+
+    def last_states(self, scope: Scope) -> dict[str, LastState]:
+        """Return the newest state of each place, whatever its age."""
+        zones, named = _zones(scope)
+        rows = self._ask(
+            "SELECT place, zone, max(at), phase, occupancy, hold_id FROM place_transition"
+            f" WHERE 1 {zones} GROUP BY place",
+            named,
+        )
+        return {
+            place: LastState(place, zone, from_ms(at), phase, occupancy, hold_id)
+            for place, zone, at, phase, occupancy, hold_id in rows
+        }
+
+    def desk_heatmap(self, scope: Scope, from_at: datetime, to_at: datetime) -> list[DeskHour]:
+        """Return the hours (UTC) of places, ordered by place and start."""
+        zones, named = _zones(scope)
+        rows = self._ask(
+            "SELECT place, zone, start, in_use_s, held_s, uses, coverage_pct FROM desk_hour"
+            f" WHERE +start >= :from AND +start < :to {zones} ORDER BY place, start",
+            {"from": to_ms(from_at), "to": to_ms(to_at), **named},
+        )
+        return [DeskHour(place, zone, from_ms(start), *rest) for place, zone, start, *rest in rows]
+
+    def hold_histogram(self, scope: Scope, from_at: datetime, to_at: datetime) -> list[HoldBucket]:
+        """Return the holds of the days (UTC) that start in the range, ordered by outcome and length."""
+        zones, named = _zones(scope)
+        rows = self._ask(
+            "SELECT outcome, le_s, sum(holds), sum(sum_s), avg(coverage_pct) FROM hold_day"
+            f" WHERE start >= :from AND start < :to {zones} GROUP BY outcome, le_s",
+            {"from": to_ms(from_at), "to": to_ms(to_at), **named},
+        )
+        return sorted((HoldBucket(*row) for row in rows), key=HoldBucket.order)
 
     def decisions(self, *, place: str | None, limit: int) -> list[Decision]:
         """Return the newest decisions, newest first."""
@@ -116,13 +215,7 @@ class SqliteHistory:
 
     def desk_hours(self, from_at: datetime, to_at: datetime) -> list[DeskHour]:
         """Return the hours of places with from_at <= start < to_at, ordered by place and start."""
-        rows = self._ask(
-            "SELECT place, zone, start, in_use_s, held_s, uses, coverage_pct FROM desk_hour"
-            " WHERE start >= ? AND start < ? ORDER BY place, start",
-            to_ms(from_at),
-            to_ms(to_at),
-        )
-        return [DeskHour(place, zone, from_ms(start), *rest) for place, zone, start, *rest in rows]
+        return self.desk_heatmap(None, from_at, to_at)
 
     def quarantined(self, limit: int = 100) -> list[tuple[str, str, str, bytes, datetime, int]]:
         """Return the newest refused messages: reason, detail, topic, payload, last time, how often."""
@@ -172,8 +265,10 @@ class SqliteHistory:
         )
 
     def _ask(self, statement: str, *parameters: object) -> list[Any]:
+        """Return the rows; parameters one by one, or one mapping of names."""
+        bound = parameters[0] if parameters and isinstance(parameters[0], dict) else parameters
         with self._reading() as connection:
-            return [] if connection is None else list(connection.execute(statement, parameters))
+            return [] if connection is None else list(connection.execute(statement, bound))
 
     @contextmanager
     def _reading(self) -> Iterator[Any]:
@@ -194,3 +289,11 @@ class SqliteHistory:
         finally:
             if connection is not None:
                 connection.close()
+
+
+def _zones(scope: Scope) -> tuple[str, dict[str, str]]:
+    """Return the end of a condition for some zones, and its parameters; nothing for the whole site."""
+    if scope is None:
+        return "", {}
+    named = {f"zone{number}": zone for number, zone in enumerate(scope)}
+    return f"AND zone IN ({','.join(f':{name}' for name in named)})", named

@@ -2,20 +2,22 @@
 
 A point's identity at the server is measurement, tags and millisecond, so two facts of one series must never
 share a millisecond; and a line is made once, when its row enters the outbox, so that sending it twice changes
-nothing.
+nothing. How a field is written follows from its type in the table of measurements; a value of another type is
+a mistake of ours and raises.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from datetime import datetime
 
+from ingest.stores.measurements import MEASUREMENTS, OCCUPANCY_CODES, PHASE_CODES, Field
 from ingest.stores.schema import (
-    MEASUREMENTS,
-    OCCUPANCY_CODES,
-    PHASE_CODES,
+    LONGER_S,
     DeskHour,
-    FieldType,
+    GatewayBin,
+    HoldDay,
+    HoldEnded,
     TransitionRow,
     to_ms,
 )
@@ -28,9 +30,11 @@ FieldValue = bool | int | float | str | None
 
 _MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ ", "\n": r"\ "})
 _TAG = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": r"\ "})
+#: A line break inside quotes is valid, but servers exist that end the line there.
+_TEXT = str.maketrans({"\\": r"\\", '"': r"\"", "\n": " ", "\r": " "})
 
-#: How many used milliseconds per series are remembered to keep late events apart. Lower: two events of one
-#: millisecond that arrive far apart could merge. Higher: memory, 2,000 places x 2 sensors x this x 60 bytes.
+#: How many stretches of used milliseconds per series are remembered to keep late events apart. Lower: two events of
+#: one millisecond that arrive far apart could merge. Higher: memory, 2,000 places x 2 sensors x this x 100 bytes.
 _REMEMBERED = 16
 
 
@@ -39,49 +43,131 @@ def _tag(value: str) -> str:
     return value.rstrip("\\").translate(_TAG)
 
 
-def _text(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"")
+#: type of the field, type of the value -> how `%` writes it; `%.0a` writes nothing.
+_WRITTEN: dict[tuple[str, type], str] = {
+    ("int", int): "%di",
+    ("int", bool): "%di",
+    ("float", int): "%d.0",
+    ("float", float): "%r",
+    ("text", str): '"%s"',
+}
+#: How many escaped texts are kept: reasons come again and again, a hold has a few lines.
+_TEXTS = 4096
 
 
-def _fields(values: Mapping[str, FieldValue], kinds: Mapping[str, FieldType]) -> str:
-    """Return the fields that have a value; a number that is not finite is none."""
-    # One loop without calls: this runs for every event, and most fields of a line are empty.
-    written: list[str] = []
-    for name, value in values.items():
-        if value is None:
-            continue
-        kind = kinds[name]
-        if kind == "int":
-            written.append(f"{name}={int(value)}i")
-        elif kind == "text":
-            written.append(f'{name}="{_text(str(value))}"')
-        elif math.isfinite(number := float(value)):
-            written.append(f"{name}={number!r}")
-    return ",".join(written)
+class _Form:
+    """One combination of types of one measurement's values: which fields have a value, and how it is written."""
+
+    def __init__(self, fields: dict[str, Field], types: tuple[type, ...]) -> None:
+        parts: list[str] = []
+        texts: list[int] = []
+        self.floats: list[int] = []
+        nothing = ""
+        for position, ((name, field), found) in enumerate(zip(fields.items(), types, strict=True)):
+            if found is type(None):
+                nothing += "%.0a"
+                continue
+            way = _WRITTEN.get((field.kind, found))
+            if way is None:
+                raise TypeError(f"field '{name}' is {field.kind}, not {found.__name__}")
+            parts.append(f"{nothing}{name}={way}")
+            nothing = ""
+            if found is str:
+                texts.append(position + 1)
+            elif found is float:
+                self.floats.append(position)
+        self.is_empty = not parts
+        self._template = f"%s {','.join(parts)}{nothing} %d".encode()
+        self._texts = tuple(texts)
+        self._escaped: dict[str, bytes] = {}
+
+    def write(self, prefix: bytes, values: tuple[FieldValue, ...], ms: int) -> bytes:
+        arguments: list[FieldValue | bytes] = [prefix, *values, ms]
+        for position in self._texts:
+            text: str = arguments[position]  # type: ignore[assignment]  # the form says that it is a text
+            escaped = self._escaped.get(text)
+            if escaped is None:
+                if len(self._escaped) >= _TEXTS:
+                    self._escaped.clear()
+                escaped = self._escaped[text] = text.translate(_TEXT).encode()
+            arguments[position] = escaped
+        return self._template % tuple(arguments)
+
+
+class LineWriter:
+    """Writes the lines of one measurement from values in the order of its fields."""
+
+    def __init__(self, name: str) -> None:
+        measurement = MEASUREMENTS[name]
+        self.retention = measurement.retention
+        self._name = name
+        self._fields = measurement.fields
+        self._tags = measurement.tags
+        self._forms: dict[tuple[type, ...], _Form] = {}
+
+    def prefix(self, *tags: str) -> bytes:
+        """Return the escaped beginning of a series; an empty tag is left out, as the format wants it."""
+        pairs = zip(self._tags, tags, strict=True)
+        written = "".join(f",{tag}={_tag(value)}" for tag, value in pairs if _tag(value))
+        return (self._name.translate(_MEASUREMENT) + written).encode()
+
+    def line(self, prefix: bytes, ms: int, values: tuple[FieldValue, ...]) -> Line | None:
+        """Return the line; None when no field has a value. A number that is not finite is none.
+
+        Raises:
+            TypeError: a value is of another type than its field.
+        """
+        types = tuple(map(type, values))
+        form = self._forms.get(types)
+        if form is None:
+            form = self._forms[types] = _Form(self._fields, types)
+        for position in form.floats:
+            if not math.isfinite(values[position]):  # type: ignore[arg-type]  # the form says that it is a float
+                return self.line(prefix, ms, (*values[:position], None, *values[position + 1 :]))
+        return None if form.is_empty else (self.retention, form.write(prefix, values, ms))
 
 
 class SeriesClock:
-    """Gives every point of a series its own millisecond."""
+    """Gives every point of a series its own millisecond, also when many facts share one: a site that catches up
+    decides a lot in one instant of its own time.
+    """
 
     def __init__(self) -> None:
-        self._used: dict[str, list[int]] = {}
+        # Stretches [first, end) of used milliseconds; the one that ends last stands last.
+        self._used: dict[bytes, list[list[int]]] = {}
 
-    def unique(self, series: str, ms: int) -> int:
+    def unique(self, series: bytes, ms: int) -> int:
         """Return the first free millisecond at or after `ms`; late events keep their place in time."""
-        used = self._used.setdefault(series, [])
-        while ms in used:
-            ms += 1
-        used.append(ms)
-        if len(used) > _REMEMBERED:
-            used.pop(0)
+        used = self._used.get(series)
+        if used is None:
+            self._used[series] = [[ms, ms + 1]]
+            return ms
+        newest = used[-1]
+        if ms > newest[1]:  # nearly always
+            used.append([ms, ms + 1])
+            if len(used) > _REMEMBERED:
+                del used[0]
+            return ms
+        ms = _first_free(used, ms)
+        for stretch in reversed(used):
+            if stretch[1] == ms:
+                stretch[1] = ms + 1
+                break
+        else:
+            used.insert(0, [ms, ms + 1])
+            if len(used) > _REMEMBERED:
+                del used[1]
         return ms
 
-    def increasing(self, series: str, ms: int) -> int:
-        """Return `ms`, or one more than the last of this series: for facts that come in order."""
-        used = self._used.setdefault(series, [])
-        ms = max(ms, used[-1] + 1) if used else ms
-        used[:] = [ms]
-        return ms
+
+def _first_free(stretches: list[list[int]], ms: int) -> int:
+    is_free = False
+    while not is_free:
+        is_free = True
+        for first, end in stretches:
+            if first <= ms < end:
+                ms, is_free = end, False
+    return ms
 
 
 class LineEncoder:
@@ -89,97 +175,171 @@ class LineEncoder:
 
     def __init__(self, site: str) -> None:
         self._site = site
-        self._prefixes: dict[tuple[str, ...], str] = {}
+        self._prefixes: dict[tuple[str | None, ...], bytes] = {}
         self._clock = SeriesClock()
+        (
+            self._event,
+            self._state,
+            self._bin,
+            self._hour,
+            self._hold,
+            self._hold_day,
+            self._decision,
+            self._gateway,
+        ) = (
+            LineWriter(name)
+            for name in (
+                "sensor_event",
+                "desk_state",
+                "zone_5m",
+                "desk_hour",
+                "hold",
+                "hold_day",
+                "enforcement",
+                "gw_health",
+            )
+        )
 
     def sensor_event(self, event: SensorEvent, zone: str, place: str) -> Line | None:
         """Return the point of one event at one place it is wired to."""
-        sensor = "/".join(filter(None, (event.device, event.channel, event.kind)))
+        key = (place, zone, event.device, event.channel, event.kind)
+        prefix = self._prefixes.get(key)
+        if prefix is None:
+            sensor = "/".join(filter(None, (event.device, event.channel, event.kind)))
+            prefix = self._prefixes[key] = self._event.prefix(self._site, zone, place, sensor)
         value = event.value
-        prefix = self._prefix("sensor_event", self._site, zone, place, sensor)
-        return self._line(
-            "sensor_event",
+        kind = type(value)
+        return self._event.line(
             prefix,
             self._clock.unique(prefix, to_ms(event.measured_at)),
-            {
-                "occ": int(value) if isinstance(value, bool) else None,
-                "value": value if isinstance(value, int | float) and not isinstance(value, bool) else None,
-                "text": value if isinstance(value, str) else None,
-                "batt": event.battery_pct,
-                "seq": event.seq,
-                "unc_ms": event.uncertainty_ms,
-                "src": event.clock,
-            },
+            (
+                value if kind is bool else None,
+                value if kind is float or kind is int else None,
+                value if kind is str else None,
+                event.battery_pct,
+                event.seq,
+                event.uncertainty_ms,
+                event.clock,
+            ),
         )
 
     def desk_state(self, row: TransitionRow, before: TransitionRow | None) -> Line | None:
-        """Return the point of one change of a place."""
-        prefix = self._prefix("desk_state", self._site, row.zone, row.place)
-        return self._line(
-            "desk_state",
+        """Return the point of one change of a place. Times of one place strictly increase already."""
+        prefix = self._series(self._state, "desk_state", row.zone, row.place)
+        since_ms = to_ms(row.at)
+        lasted = None if before is None else row.at - before.at
+        return self._state.line(
             prefix,
-            self._clock.increasing(prefix, to_ms(row.at)),
-            {
-                "state": PHASE_CODES[row.phase],
-                "prev": None if before is None else PHASE_CODES[before.phase],
-                "dur_s": None if before is None else int((row.at - before.at).total_seconds()),
-                "occ": OCCUPANCY_CODES[row.occupancy],
-                "cause": ",".join(row.reasons),
-                "hold_id": row.hold_id,
-            },
+            self._clock.unique(prefix, since_ms),
+            (
+                PHASE_CODES[row.phase],
+                OCCUPANCY_CODES[row.occupancy],
+                since_ms,
+                None if before is None else PHASE_CODES[before.phase],
+                None if lasted is None else lasted.days * 86_400 + lasted.seconds,
+                ",".join(row.reasons),
+                row.hold_id,
+            ),
+        )
+
+    def state_again(self, row: TransitionRow, at: datetime) -> Line | None:
+        """Return the point that repeats the state of a place, so that a reader need not look far back."""
+        prefix = self._series(self._state, "desk_state", row.zone, row.place)
+        return self._state.line(
+            prefix,
+            self._clock.unique(prefix, to_ms(at)),
+            (
+                PHASE_CODES[row.phase],
+                OCCUPANCY_CODES[row.occupancy],
+                to_ms(row.at),
+                None,
+                None,
+                None,
+                row.hold_id,
+            ),
         )
 
     def zone_bin(self, row: ZoneBin) -> Line | None:
         """Return the point of one closed bin; it is sent once and never corrected (3.x forbids rewriting)."""
-        return self._line(
-            "zone_5m",
-            self._prefix("zone_5m", self._site, row.zone),
+        return self._bin.line(
+            self._series(self._bin, "zone_5m", row.zone),
             to_ms(row.start),
-            {
-                "occ_avg": row.in_use_avg,
-                "occ_max": row.in_use_max,
-                "held_avg": row.held_avg,
-                "free_avg": row.free_avg,
-                "free_min": row.free_min,
-                "cap": row.capacity,
-                "coverage_pct": row.coverage_pct,
-            },
+            (
+                row.in_use_avg,
+                row.in_use_max,
+                row.held_avg,
+                row.free_avg,
+                row.free_min,
+                row.capacity,
+                row.coverage_pct,
+            ),
         )
 
     def desk_hour(self, row: DeskHour) -> Line | None:
-        return self._line(
-            "desk_hour",
-            self._prefix("desk_hour", self._site, row.zone, row.place),
+        """Return the point of one closed hour; sent once."""
+        return self._hour.line(
+            self._series(self._hour, "desk_hour", row.zone, row.place),
             to_ms(row.start),
-            {"occ_s": row.in_use_s, "held_s": row.held_s, "n": row.uses, "coverage_pct": row.coverage_pct},
+            (row.in_use_s, row.held_s, row.uses, row.coverage_pct),
+        )
+
+    def hold(self, row: HoldEnded) -> Line | None:
+        """Return the point of one hold that ended."""
+        prefix = self._series(self._hold, "hold", row.zone, row.place)
+        return self._hold.line(
+            prefix,
+            self._clock.unique(prefix, to_ms(row.ended_at)),
+            (
+                (row.ended_at - row.started_at).total_seconds(),
+                to_ms(row.started_at),
+                row.outcome,
+                row.hold_id,
+                row.coverage_pct,
+            ),
+        )
+
+    def hold_day(self, row: HoldDay) -> Line | None:
+        """Return the point of one closed day; sent once."""
+        length = "inf" if row.le_s == LONGER_S else str(row.le_s)
+        return self._hold_day.line(
+            self._series(self._hold_day, "hold_day", row.zone, row.outcome, length),
+            to_ms(row.start),
+            (row.holds, row.sum_s, row.coverage_pct),
         )
 
     def decision(self, decision: Decision) -> Line | None:
-        prefix = self._prefix("enforcement", self._site, decision.zone, decision.place)
-        return self._line(
-            "enforcement",
+        """Return the point of one decision."""
+        prefix = self._series(self._decision, "enforcement", decision.zone, decision.place)
+        return self._decision.line(
             prefix,
-            self._clock.increasing(prefix, to_ms(decision.at)),
-            {
-                "action": decision.action,
-                "rule": decision.rule,
-                "result": "acted" if decision.acted else "recorded",
-                "mode": decision.mode,
-                "hold_id": decision.hold_id,
-            },
+            self._clock.unique(prefix, to_ms(decision.at)),
+            (
+                decision.action,
+                decision.rule,
+                "acted" if decision.acted else "recorded",
+                decision.mode,
+                decision.hold_id,
+            ),
         )
 
-    def _prefix(self, name: str, *tags: str) -> str:
-        key = (name, *tags)
+    def gateway_bin(self, row: GatewayBin) -> Line | None:
+        """Return the point of five closed minutes of a gateway; sent once."""
+        return self._gateway.line(
+            self._series(self._gateway, "gw_health", row.gateway),
+            to_ms(row.start),
+            (
+                row.outbox_rows,
+                row.outbox_oldest_s,
+                row.events,
+                row.late,
+                row.dropped,
+                row.clock_synced,
+                row.coverage_pct,
+            ),
+        )
+
+    def _series(self, writer: LineWriter, *key: str) -> bytes:
         prefix = self._prefixes.get(key)
         if prefix is None:
-            pairs = zip(MEASUREMENTS[name].tags, tags, strict=True)
-            written = "".join(f",{tag}={_tag(value)}" for tag, value in pairs if _tag(value))
-            prefix = self._prefixes[key] = name.translate(_MEASUREMENT) + written
+            prefix = self._prefixes[key] = writer.prefix(self._site, *key[1:])
         return prefix
-
-    @staticmethod
-    def _line(name: str, prefix: str, ms: int, values: Mapping[str, FieldValue]) -> Line | None:
-        measurement = MEASUREMENTS[name]
-        written = _fields(values, measurement.fields)
-        return (measurement.retention, f"{prefix} {written} {ms}".encode()) if written else None

@@ -1,17 +1,16 @@
-"""Facts about what is stored: tables, measurements, fields with types and units, and how long all of it
-lives.
+"""Facts about what is stored in SQLite: tables, rows, and how long all of it lives.
 
-Times in tables and lines are integer milliseconds since 1970 UTC. Nothing here names a person or a laptop.
+Times in tables are integer milliseconds since 1970 UTC. Nothing here names a person or a laptop.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
+from workplace import retention
 from workplace.events import HoldPhase, Occupancy, PolicyMode
-from workplace.retention import DESK_LEVEL_DAYS, SINK_ZONE_LEVEL_DAYS, ZONE_LEVEL_DAYS
 
 #: Raised when a table changes shape; a database of another version is refused, never guessed at.
 SCHEMA_VERSION = 1
@@ -90,10 +89,32 @@ CREATE TABLE IF NOT EXISTS sink_outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, retention TEXT NOT NULL, line BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS sink_dead_letter (
     seq INTEGER PRIMARY KEY, line BLOB NOT NULL, reason TEXT NOT NULL);
+
+CREATE INDEX IF NOT EXISTS hold_ended ON hold (ended_at);
+CREATE TABLE IF NOT EXISTS zone_hour (
+    zone TEXT NOT NULL, start INTEGER NOT NULL, bins INTEGER NOT NULL, in_use_avg REAL NOT NULL,
+    in_use_max INTEGER NOT NULL, held_avg REAL NOT NULL, free_avg REAL NOT NULL, free_min INTEGER NOT NULL,
+    capacity INTEGER NOT NULL, coverage_pct REAL NOT NULL, PRIMARY KEY (zone, start)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS zone_hour_start ON zone_hour (start);
+CREATE TABLE IF NOT EXISTS hold_day (
+    zone TEXT NOT NULL, start INTEGER NOT NULL, outcome TEXT NOT NULL, le_s INTEGER NOT NULL,
+    holds INTEGER NOT NULL, sum_s REAL NOT NULL, coverage_pct REAL NOT NULL,
+    PRIMARY KEY (zone, start, outcome, le_s)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS hold_day_start ON hold_day (start);
+CREATE TABLE IF NOT EXISTS gw_health (
+    gateway TEXT NOT NULL, start INTEGER NOT NULL, outbox_rows INTEGER NOT NULL, outbox_oldest_s REAL NOT NULL,
+    events INTEGER NOT NULL, late INTEGER NOT NULL, dropped INTEGER NOT NULL, clock_synced INTEGER NOT NULL,
+    coverage_pct REAL NOT NULL, PRIMARY KEY (gateway, start)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS gw_health_start ON gw_health (start);
 """
 
 #: Where this one is, all are: the script above runs in order.
-LAST_TABLE = "sink_dead_letter"
+LAST_TABLE = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", TABLES)[-1]
+
+#: Columns that came later: (table, column, type). They may be empty, so a file of before is still good.
+LATER_COLUMNS = (("hold", "coverage_pct", "REAL"),)
+
+DESK_LEVEL_DAYS, ZONE_LEVEL_DAYS = retention.DESK_LEVEL_DAYS, retention.ZONE_LEVEL_DAYS
 
 #: table -> (time column, days it lives). `place_transition` keeps the newest row of each place whatever its
 #: age.
@@ -110,6 +131,9 @@ RETENTION_DAYS: dict[str, tuple[str, int]] = {
     "gap": ("to_at", ZONE_LEVEL_DAYS),
     "zone_5m": ("start", ZONE_LEVEL_DAYS),
     "zone_outcome": ("start", ZONE_LEVEL_DAYS),
+    "zone_hour": ("start", ZONE_LEVEL_DAYS),
+    "hold_day": ("start", ZONE_LEVEL_DAYS),
+    "gw_health": ("start", ZONE_LEVEL_DAYS),
 }
 
 #: `meta` key: up to where the ends of holds have been counted per zone and day (UTC), ms since 1970.
@@ -121,92 +145,6 @@ MAX_QUARANTINE_PAYLOAD_BYTES = 4096
 MAX_UNCLAIMED = 500
 MAX_UNCLAIMED_WORDS = 32
 MAX_DEAD_LETTERS = 1000
-
-Retention = Literal["raw", "agg"]
-FieldType = Literal["int", "float", "text"]
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One measurement of the sink. Tags and field types are for ever: a server refuses a change."""
-
-    name: str
-    retention: Retention
-    tags: tuple[str, ...]
-    fields: dict[str, FieldType]
-
-
-MEASUREMENTS = {
-    measurement.name: measurement
-    for measurement in (
-        Measurement(
-            "sensor_event",
-            "raw",
-            ("site", "zone", "desk", "sensor"),
-            # occ 0/1, value in the unit of its kind, batt %, unc_ms half width of the time in ms, src whose
-            # clock
-            {
-                "occ": "int",
-                "value": "float",
-                "text": "text",
-                "batt": "float",
-                "seq": "int",
-                "unc_ms": "int",
-                "src": "text",
-            },
-        ),
-        Measurement(
-            "desk_state",
-            "raw",
-            ("site", "zone", "desk"),
-            # state and prev: PHASE_CODES, occ: OCCUPANCY_CODES, dur_s: length of the phase that ended
-            {
-                "state": "int",
-                "prev": "int",
-                "dur_s": "int",
-                "occ": "int",
-                "cause": "text",
-                "hold_id": "text",
-            },
-        ),
-        Measurement(
-            "zone_5m",
-            "agg",
-            ("site", "zone"),
-            {
-                "occ_avg": "float",
-                "occ_max": "int",
-                "held_avg": "float",
-                "free_avg": "float",
-                "free_min": "int",
-                "cap": "int",
-                "coverage_pct": "float",
-            },
-        ),
-        Measurement(
-            "desk_hour",
-            "raw",  # about single places, so it lives no longer than they do (R29)
-            ("site", "zone", "desk"),
-            {"occ_s": "float", "held_s": "float", "n": "int", "coverage_pct": "float"},
-        ),
-        Measurement(
-            "enforcement",
-            "raw",
-            ("site", "zone", "desk"),
-            {"action": "text", "rule": "text", "result": "text", "mode": "text", "hold_id": "text"},
-        ),
-    )
-}
-
-#: Never renumber: the numbers are in people's databases.
-PHASE_CODES = {"free": 0, "in_use": 1, "just_left": 2, "reclaimable": 3, "unknown": 4, "exempt": 5}
-OCCUPANCY_CODES = {"free": 0, "occupied": 1, "held": 2, "unknown": 3}
-
-#: What the sink keeps: name -> (duration, shard duration), InfluxQL spelling.
-SINK_RETENTION: dict[Retention, tuple[str, str]] = {
-    "raw": (f"{DESK_LEVEL_DAYS}d", "1d"),
-    "agg": (f"{SINK_ZONE_LEVEL_DAYS}d", "30d"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,13 +175,72 @@ class DeskHour:
     coverage_pct: float
 
 
+#: Upper ends of the lengths of holds that are counted apart, s; the last one is open.
+HOLD_LENGTHS_S = (300, 900, 1800, 3600, 7200, 14_400, 28_800)
+LONGER_S = 0
+"""Stands in `le_s` for the open end."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEnded:
+    """One hold from start to end; `outcome` is the phase of its place when it ended."""
+
+    hold_id: str
+    place: str
+    zone: str
+    started_at: datetime
+    ended_at: datetime
+    outcome: HoldPhase
+    coverage_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoldDay:
+    """Holds of one zone that ended on one day (UTC) with one outcome and were at most `le_s` long, but longer
+    than the next shorter length of `HOLD_LENGTHS_S`; `LONGER_S` is the rest.
+    """
+
+    zone: str
+    start: datetime
+    outcome: HoldPhase
+    le_s: int
+    holds: int
+    sum_s: float
+    coverage_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayBin:
+    """Five minutes of one gateway.
+
+    Attributes:
+        outbox_rows, outbox_oldest_s: the highest that it told; -1 when it could not look.
+        events, late: stored from it, and of these measured more than the grace of a rollup earlier.
+        dropped: events that it dropped since its start.
+        coverage_pct: share of the health messages due that came.
+    """
+
+    gateway: str
+    start: datetime
+    outbox_rows: int
+    outbox_oldest_s: float
+    events: int
+    late: int
+    dropped: int
+    clock_synced: bool
+    coverage_pct: float
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
 
 def to_ms(at: datetime) -> int:
     """Return whole milliseconds since 1970, rounded down."""
-    return (at - _EPOCH) // _MS
+    since = (
+        at - _EPOCH
+    )  # taken apart: a division of durations costs a third more, and this runs for every line
+    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 
 
 def from_ms(ms: int) -> datetime:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from workplace.errors import WorkplaceError
+from workplace.errors import StoreUnavailable, WorkplaceError
 
 
-class SinkUnavailable(WorkplaceError):
+class SinkUnavailable(StoreUnavailable):
     """No answer, overload or a fault of the server's own; send the same again after `retry_after_s`."""
 
-    def __init__(self, why: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, why: str, retry_after_s: float | None = None, *, is_fault: bool = False) -> None:
+        """`is_fault`: the server says that it failed itself (500), which lines may have caused."""
         super().__init__(f"the time-series server cannot take points now: {why}")
         self.retry_after_s = retry_after_s
+        self.is_fault = is_fault
 
 
 class SinkRefused(WorkplaceError):
@@ -34,6 +36,17 @@ class LinesDropped(WorkplaceError):
 class PointSink(Protocol):
     """A time-series server. One request at a time, from one thread."""
 
+    @property
+    def settle_s(self) -> float:
+        """How long after its yes a server that is killed may still lose points, s; 0 where yes means durable."""
+
+    def boot_mark(self) -> str:
+        """Return a word that changes when the server starts anew; asked only where points must settle.
+
+        Raises:
+            SinkUnavailable: as it says.
+        """
+
     def prepare(self) -> str:
         """Find out what the server is, make databases and retention; return its version. May be repeated.
 
@@ -42,7 +55,7 @@ class PointSink(Protocol):
         """
 
     def write(self, retention: str, lines: bytes) -> None:
-        """Return when the server has durably taken all lines (newline between them).
+        """Return when the server has taken all lines (newline between them); durably but for `settle_s`.
 
         Raises:
             SinkUnavailable, SinkRefused, LinesRefused, LinesDropped: as they say.

@@ -14,8 +14,16 @@ from typing import Any
 
 import msgspec
 
-from ingest.stores.schema import SCHEMA_VERSION, TABLES, TransitionRow, from_ms
-from ingest.stores.transaction import Transaction
+from ingest.stores.schema import (
+    LATER_COLUMNS,
+    SCHEMA_VERSION,
+    TABLES,
+    GatewayBin,
+    HoldEnded,
+    TransitionRow,
+    from_ms,
+)
+from ingest.stores.transaction import FOLD_HOURS, Transaction
 from workplace.errors import SettingInvalid, StoreUnavailable
 from workplace.hold_outcomes import ACTIONS, Told
 from workplace.ports import ConnectSqlite
@@ -79,9 +87,18 @@ class SqliteStore:
         version = self.meta("schema_version")
         if version not in (None, SCHEMA_VERSION):
             raise SettingInvalid(f"{self._path} has schema {version}, this program writes {SCHEMA_VERSION}")
+        self._bring_up_to_date()
         with self.transaction() as transaction:
             transaction.set_meta("schema_version", SCHEMA_VERSION)
             transaction.set_meta("closed_well", 0)
+
+    def _bring_up_to_date(self) -> None:
+        """Give a file of an earlier release what it lacks; nothing of it changes."""
+        for table, column, kind in LATER_COLUMNS:
+            if not self._rows(f"SELECT 1 FROM pragma_table_info('{table}') WHERE name = ?", column):
+                self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+        if not self._rows("SELECT 1 FROM zone_hour LIMIT 1"):
+            self._connection.execute(FOLD_HOURS, (0, 1 << 62))
 
     def _was_closed_well(self) -> bool:
         names = self._connection.execute("SELECT name FROM sqlite_master WHERE name = 'meta'").fetchall()
@@ -165,6 +182,34 @@ class SqliteStore:
         """Return what ended and began holds, begin <= at < end, in the order of writing."""
         with _translated():
             return list(read_told(self._connection, begin_ms, end_ms))
+
+    def holds_ended(self, from_ms_: int, to_ms_: int) -> list[HoldEnded]:
+        """Return the holds with from_ms_ <= end < to_ms_."""
+        rows = self._rows(
+            "SELECT hold_id, place, zone, started_at, ended_at, outcome, coalesce(coverage_pct, 100) FROM hold"
+            " WHERE ended_at >= ? AND ended_at < ?",
+            from_ms_,
+            to_ms_,
+        )
+        return [
+            HoldEnded(hold_id, place, zone, from_ms(start), from_ms(end), outcome, coverage)
+            for hold_id, place, zone, start, end, outcome, coverage in rows
+        ]
+
+    def gateway_bins(self, from_ms_: int, to_ms_: int) -> list[GatewayBin]:
+        """Return the five minutes of all gateways with from_ms_ <= start < to_ms_."""
+        rows = self._rows(
+            "SELECT gateway, start, outbox_rows, outbox_oldest_s, events, late, dropped, clock_synced,"
+            " coverage_pct FROM gw_health WHERE start >= ? AND start < ? ORDER BY gateway, start",
+            from_ms_,
+            to_ms_,
+        )
+        return [
+            GatewayBin(
+                gateway, from_ms(start), waiting, oldest_s, events, late, dropped, bool(synced), coverage
+            )
+            for gateway, start, waiting, oldest_s, events, late, dropped, synced, coverage in rows
+        ]
 
     def outbox_rows(self) -> int:
         return int(self._rows("SELECT count(*) FROM sink_outbox")[0][0])

@@ -10,20 +10,33 @@ from typing import Any
 from ingest.quarantine import Rejected
 from ingest.stores.line_protocol import Line
 from ingest.stores.schema import (
+    DESK_LEVEL_DAYS,
     MAX_DEAD_LETTERS,
     MAX_QUARANTINE_ROWS,
     MAX_UNCLAIMED,
     MAX_UNCLAIMED_WORDS,
     RETENTION_DAYS,
     DeskHour,
+    GatewayBin,
+    HoldDay,
+    HoldEnded,
     TransitionRow,
+    from_ms,
     to_ms,
 )
 from workplace.codec import encode
-from workplace.events import Decision, GapRecord, GatewayStatus, Reply, Request, SensorEvent
+from workplace.events import (
+    Decision,
+    GapRecord,
+    GatewayHealth,
+    GatewayStatus,
+    HoldPhase,
+    Reply,
+    Request,
+    SensorEvent,
+)
 from workplace.hold_outcomes import ZoneOutcome
 from workplace.ports import ZoneBin
-from workplace.retention import DESK_LEVEL_DAYS
 
 #: Parameters of one `IN (...)`: SQLite before 3.32 allows 999.
 _CHUNK = 500
@@ -34,6 +47,27 @@ _INSERT_TRANSITION = "INSERT OR REPLACE INTO place_transition VALUES (?,?,?,?,?,
 _INSERT_ZONE = "INSERT OR REPLACE INTO zone_5m VALUES (?,?,?,?,?,?,?,?,?)"
 _INSERT_HOUR = "INSERT OR REPLACE INTO desk_hour VALUES (?,?,?,?,?,?,?)"
 _INSERT_OUTCOME = "INSERT OR REPLACE INTO zone_outcome VALUES (?,?,?,?,?,?)"
+_INSERT_HOLD_DAY = "INSERT OR REPLACE INTO hold_day VALUES (?,?,?,?,?,?,?)"
+_INSERT_GATEWAY = "INSERT OR REPLACE INTO gw_health VALUES (?,?,?,?,?,?,?,?,?)"
+_NOTE_HEALTH = (
+    "INSERT INTO gw_health VALUES (?,?,?,?,0,0,?,?,?) ON CONFLICT (gateway, start) DO UPDATE SET"
+    " outbox_rows = max(outbox_rows, excluded.outbox_rows),"
+    " outbox_oldest_s = max(outbox_oldest_s, excluded.outbox_oldest_s), dropped = excluded.dropped,"
+    " clock_synced = min(clock_synced, excluded.clock_synced),"
+    " coverage_pct = min(coverage_pct + excluded.coverage_pct, 100)"
+)
+_NOTE_EVENTS = (
+    "INSERT INTO gw_health VALUES (?,?,0,0,?,?,0,1,0) ON CONFLICT (gateway, start) DO UPDATE SET"
+    " events = events + excluded.events, late = late + excluded.late"
+)
+#: Missing five minutes lower the coverage of their hour.
+FOLD_HOURS = """
+INSERT OR REPLACE INTO zone_hour
+SELECT zone, start / 3600000 * 3600000 AS hour, count(*), avg(in_use_avg), max(in_use_max), avg(held_avg),
+    avg(free_avg), min(free_min), max(capacity), sum(coverage_pct) / 12
+FROM zone_5m WHERE start >= ? AND start < ? GROUP BY zone, hour
+"""
+_HOUR_MS = 3_600_000
 _INSERT_REJECTED = (
     "INSERT INTO quarantine VALUES (?,?,?,?,?,?,?,1)"
     " ON CONFLICT (fingerprint) DO UPDATE SET times = times + 1, last_at = excluded.last_at"
@@ -144,15 +178,57 @@ class Transaction:
         self._connection.executemany(_INSERT_TRANSITION, [_transition_row(row) for row in rows])
 
     def begin_hold(self, hold_id: str, place: str, zone: str, started_at: datetime) -> None:
+        """Begin a hold, or open again one that had ended: whoever comes back soon goes on with theirs (R19)."""
         self._connection.execute(
-            "INSERT OR IGNORE INTO hold (hold_id, place, zone, started_at) VALUES (?,?,?,?)",
+            "INSERT INTO hold (hold_id, place, zone, started_at) VALUES (?,?,?,?) ON CONFLICT (hold_id)"
+            " DO UPDATE SET ended_at = NULL, outcome = NULL, coverage_pct = NULL",
             (hold_id, place, zone, to_ms(started_at)),
         )
 
-    def end_hold(self, hold_id: str, ended_at: datetime, outcome: str) -> None:
+    def end_hold(self, hold_id: str, ended_at: datetime, outcome: HoldPhase) -> HoldEnded | None:
+        """Close a hold; return it whole, None when its start is not known (any more)."""
+        row = self._connection.execute(
+            "SELECT place, zone, started_at FROM hold WHERE hold_id = ?", (hold_id,)
+        ).fetchone()
+        if row is None:
+            return None
+        place, zone, started_ms = row
+        coverage_pct = self._known_pct(place, started_ms, to_ms(ended_at))
+        ended = HoldEnded(hold_id, place, zone, from_ms(started_ms), ended_at, outcome, coverage_pct)
+        self.put_hold(ended)
+        return ended
+
+    def put_hold(self, hold: HoldEnded) -> None:
         self._connection.execute(
-            "UPDATE hold SET ended_at = ?, outcome = ? WHERE hold_id = ?", (to_ms(ended_at), outcome, hold_id)
+            "INSERT OR REPLACE INTO hold"
+            " (hold_id, place, zone, started_at, ended_at, outcome, coverage_pct) VALUES (?,?,?,?,?,?,?)",
+            (
+                hold.hold_id,
+                hold.place,
+                hold.zone,
+                to_ms(hold.started_at),
+                to_ms(hold.ended_at),
+                hold.outcome,
+                hold.coverage_pct,
+            ),
         )
+
+    def _known_pct(self, place: str, from_ms_: int, to_ms_: int) -> float:
+        """Return the share of a stretch in which the state of a place was known, %."""
+        rows = self._connection.execute(
+            "SELECT at, occupancy FROM place_transition WHERE place = ?1 AND at < ?3 AND at >="
+            " coalesce((SELECT max(at) FROM place_transition WHERE place = ?1 AND at <= ?2), ?2) ORDER BY at",
+            (place, from_ms_, to_ms_),
+        ).fetchall()
+        if not rows or rows[0][0] > from_ms_:
+            rows.insert(0, (from_ms_, "unknown"))
+        ends = [at for at, _ in rows[1:]] + [to_ms_]
+        unknown_ms = sum(
+            end - max(at, from_ms_)
+            for (at, occupancy), end in zip(rows, ends, strict=True)
+            if occupancy == "unknown"
+        )
+        return 100.0 * (1 - unknown_ms / (to_ms_ - from_ms_)) if to_ms_ > from_ms_ else 100.0
 
     def add_decisions(self, decisions: Iterable[Decision]) -> None:
         self._connection.executemany(
@@ -165,6 +241,11 @@ class Transaction:
     def put_zone_bins(self, rows: Iterable[ZoneBin]) -> None:
         self._connection.executemany(_INSERT_ZONE, [_zone_row(row) for row in rows])
 
+    def put_zone_hours(self, from_at: datetime, to_at: datetime) -> None:
+        """Make the hours again in which the range from_at <= start < to_at lies, from their five minutes."""
+        begin = to_ms(from_at) // _HOUR_MS * _HOUR_MS
+        self._connection.execute(FOLD_HOURS, (begin, -(-to_ms(to_at) // _HOUR_MS) * _HOUR_MS))
+
     def put_desk_hours(self, rows: Iterable[DeskHour]) -> None:
         self._connection.executemany(_INSERT_HOUR, [_hour_row(row) for row in rows])
 
@@ -173,6 +254,57 @@ class Transaction:
         self._connection.executemany(
             _INSERT_OUTCOME, [(o.zone, start_ms, o.rule, int(o.acted), o.ended, o.back) for o in rows]
         )
+
+    def put_hold_days(
+        self, rows: Iterable[HoldDay], from_at: datetime | None = None, to_at: datetime | None = None
+    ) -> None:
+        """Write rows; with a range they are all there is of its days: a hold that went on has another length now."""
+        if from_at is not None and to_at is not None:
+            self._connection.execute(
+                "DELETE FROM hold_day WHERE start >= ? AND start < ?", (to_ms(from_at), to_ms(to_at))
+            )
+        self._connection.executemany(
+            _INSERT_HOLD_DAY,
+            [
+                (row.zone, to_ms(row.start), row.outcome, row.le_s, row.holds, row.sum_s, row.coverage_pct)
+                for row in rows
+            ],
+        )
+
+    def put_gateway_bin(self, row: GatewayBin) -> None:
+        self._connection.execute(
+            _INSERT_GATEWAY,
+            (
+                row.gateway,
+                to_ms(row.start),
+                row.outbox_rows,
+                row.outbox_oldest_s,
+                row.events,
+                row.late,
+                row.dropped,
+                int(row.clock_synced),
+                row.coverage_pct,
+            ),
+        )
+
+    def note_health(self, health: GatewayHealth, start_ms: int, share_pct: float) -> None:
+        """Add one health message to the five minutes from `start_ms`; it is `share_pct` of those that are due."""
+        self._connection.execute(
+            _NOTE_HEALTH,
+            (
+                health.gateway,
+                start_ms,
+                health.outbox_rows,
+                health.outbox_oldest_s,
+                health.counters.get("outbox_dropped", 0),
+                int(health.clock_synced),
+                min(share_pct, 100.0),
+            ),
+        )
+
+    def note_events(self, gateway: str, start_ms: int, events: int, late: int) -> None:
+        """Add events of a gateway to its five minutes from `start_ms`."""
+        self._connection.execute(_NOTE_EVENTS, (gateway, start_ms, events, late))
 
     # Sink
 

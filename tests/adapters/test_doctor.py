@@ -20,12 +20,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ingest.stores.influx_store import InfluxStore
 from ingest.stores.sqlite_store import SqliteStore
 from plekvrij import preflight
 from plekvrij.credentials import parse_broker
 from plekvrij.doctor import Finding, Patient, examine
 from plekvrij.sqlite_driver import connect
 from plekvrij.wiring import DEMO_PLAN, DEMO_POLICY
+from tests.time_servers import Influx
 from workplace.events import SensorEvent
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -197,6 +199,23 @@ def test_a_broker_that_is_away(free_port: int, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(preflight, "LIMIT_S", 1.0)
     found = findings(broker=parse_broker(f"mqtt://127.0.0.1:{free_port}"))["broker"]
     assert (found.grade, "cannot reach" in found.found) == ("bad", True)
+
+
+def test_a_server_of_history_is_looked_at_and_left_as_it_was(tmp_path: Path) -> None:
+    server = Influx(tmp_path / "influx", auth=False)
+    server.start()
+    try:
+        found = findings(influx=server.url("occ"))["InfluxDB"]
+        databases = InfluxStore(server.url("occ"))
+        assert databases.look().startswith("1.")
+        names = {row["name"] for row in databases.query("SHOW DATABASES")}
+        databases.close()
+    finally:
+        server.stop()
+    assert (found.grade, found.found.split(" (")[0]) == ("ok", "InfluxDB 1")
+    assert "occ" not in names
+    gone = findings(influx=server.url("occ"))["InfluxDB"]
+    assert (gone.grade, "keeps what it could not send" in gone.advice) == ("bad", True)
 
 
 def test_something_bad_fails_the_command(tmp_path: Path) -> None:

@@ -5,121 +5,61 @@ Real 2.x and 3.x servers are not part of this suite: they cannot be installed fr
 
 from __future__ import annotations
 
+import gzip
 import http.server
+import json
 import re
-import shutil
-import socket
 import sqlite3
-import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from ingest.inbox import SinkProgress
-from ingest.stores.forwarder import Forwarder, OutboxRow
+from ingest.stores.forwarder import MAX_LINES, Forwarder, OutboxRow
 from ingest.stores.history import SqliteHistory
+from ingest.stores.influx_history import InfluxHistory
 from ingest.stores.influx_store import InfluxAddress, InfluxStore
-from ingest.stores.schema import to_ms
+from ingest.stores.line_protocol import LineEncoder
+from ingest.stores.schema import TransitionRow, from_ms, to_ms
 from ingest.stores.sink import LinesDropped, LinesRefused, SinkRefused, SinkUnavailable
 from ingest.stores.sqlite_store import SqliteStore
+from tests.time_servers import PASSWORD, Influx, Victoria
 from workplace.errors import SettingInvalid
 
-INFLUXD = shutil.which("influxd") or "/usr/bin/influxd"
 Eventually = Callable[..., None]
 NOW_MS = to_ms(datetime.now(UTC))
-PASSWORD = "p@ss/w:rd"
-
-CONFIG = """
-reporting-disabled = true
-bind-address = "127.0.0.1:0"
-[meta]
-dir = "{folder}/meta"
-[data]
-dir = "{folder}/data"
-wal-dir = "{folder}/wal"
-index-version = "tsi1"
-max-series-per-database = 0
-max-values-per-tag = 0
-wal-fsync-delay = "0s"
-[http]
-bind-address = "127.0.0.1:{port}"
-auth-enabled = {auth}
-log-enabled = false
-[monitor]
-store-enabled = false
-"""
-
-
-class Influx:
-    """A real server on its own port and folder; `start` again finds its data."""
-
-    def __init__(self, folder: Path, *, auth: bool) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._config = folder / "influxdb.conf"
-        self._config.write_text(CONFIG.format(folder=folder, port=self.port, auth=str(auth).lower()))
-        self._process: subprocess.Popen[bytes] | None = None
-        user = f"occ:{quote(PASSWORD, safe='')}@" if auth else ""
-        self.url = f"http://{user}127.0.0.1:{self.port}/occ"
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [INFLUXD, "-config", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(15)
-            self._process = None
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait(15)
-
-
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture(params=[pytest.param(False, id="open server"), pytest.param(True, id="server with password")])
-def influx(request: pytest.FixtureRequest, tmp_path: Path, eventually: Eventually) -> Iterator[Influx]:
-    if not Path(INFLUXD).exists():
-        pytest.skip("influxd is not installed")
-    server = Influx(tmp_path, auth=request.param)
+def influx(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Influx]:
+    server = Influx(tmp_path / "influx", auth=request.param)
     server.start()
     try:
-        eventually(lambda: listens(server.port), what="influxd")
         if request.param:
-            make_first_user(server)
+            server.make_first_user()
         yield server
     finally:
         server.stop()
 
 
-def make_first_user(server: Influx) -> None:
-    """A server with passwords takes exactly one command without: the first administrator."""
-    first = InfluxStore(f"http://127.0.0.1:{server.port}/occ")
-    with pytest.raises(SinkRefused):
-        first.prepare()
-    first._command(f"CREATE USER occ WITH PASSWORD '{PASSWORD}' WITH ALL PRIVILEGES")
-    first.close()
+@pytest.fixture
+def victoria(tmp_path: Path) -> Iterator[Victoria]:
+    server = Victoria(tmp_path / "victoria")
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
 def sink(influx: Influx) -> Iterator[InfluxStore]:
-    store = InfluxStore(influx.url, timeout_s=5)
+    store = InfluxStore(influx.url("occ"), timeout_s=20)
     yield store
     store.close()
 
@@ -143,11 +83,12 @@ def lines(count: int, *, first: int = 0) -> list[tuple[str, bytes]]:
 
 
 def count_points(sink: InfluxStore) -> int:
-    total = 0
-    for retention, measurement in (("raw", "desk_state"), ("agg", "zone_5m")):
-        for series in sink.query(f"SELECT count(occ) FROM {measurement}", retention):
-            total += series["values"][0][1]
-    return total
+    asked = (("raw", "desk_state"), ("agg", "zone_5m"))
+    return sum(
+        row["n"]
+        for retention, measurement in asked
+        for row in sink.query(f"SELECT count(occ) AS n FROM {measurement}", retention)
+    )
 
 
 def put(book: SqliteStore, rows: list[tuple[str, bytes]]) -> None:
@@ -155,32 +96,37 @@ def put(book: SqliteStore, rows: list[tuple[str, bytes]]) -> None:
         writing.add_lines(rows)
 
 
-def forwarder_of(book: SqliteStore, sink: InfluxStore, folder: Path) -> Forwarder:
+def forwarder_of(
+    book: SqliteStore,
+    sink: InfluxStore,
+    folder: Path,
+    reader: Callable[[int, int], list[OutboxRow]] | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Forwarder:
     """The forwarder with the deleting half of the worker, in one thread."""
 
     def forget(progress: SinkProgress) -> None:
         with book.transaction() as writing:
             writing.sink_has(progress.upto_seq, progress.dead)
 
-    return Forwarder(SqliteHistory(sqlite3.connect, folder / "ingest.db").waiting_lines, sink, forget)
+    rows = reader or SqliteHistory(sqlite3.connect, folder / "ingest.db").waiting_lines
+    return Forwarder(rows, sink, forget, monotonic)
 
 
 def test_it_makes_database_and_retention_and_stores_what_it_is_given(sink: InfluxStore) -> None:
     assert sink.prepare().startswith("1.")
     sink.prepare()
     kept = {
-        row[0]: (row[1], row[2])
-        for series in sink._command('SHOW RETENTION POLICIES ON "occ"')
-        for row in series["values"]
-        if row[0] in ("raw", "agg")
+        row["name"]: (row["duration"], row["shardGroupDuration"])
+        for row in sink._command('SHOW RETENTION POLICIES ON "occ"')
+        if row["name"] in ("raw", "agg")
     }
-    assert kept == {"raw": ("336h0m0s", "24h0m0s"), "agg": ("17520h0m0s", "720h0m0s")}
+    assert kept == {"raw": ("336h0m0s", "24h0m0s"), "agg": ("9504h0m0s", "720h0m0s")}
     text = r'tea, "milk" = \o/'
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     sink.write("raw", f'desk_state,desk=a\\ b\\,c cause="{escaped}",dur_s=3i {NOW_MS}'.encode())
-    (series,) = sink.query("SELECT cause, dur_s FROM desk_state GROUP BY desk")
-    assert series["tags"] == {"desk": "a b,c"}
-    assert series["values"] == [[NOW_MS, text, 3]]
+    rows = sink.query("SELECT cause, dur_s FROM desk_state GROUP BY desk")
+    assert rows == [{"time": NOW_MS, "desk": "a b,c", "cause": text, "dur_s": 3}]
 
 
 def test_everything_arrives_once_although_the_server_stops_in_the_middle(
@@ -197,7 +143,6 @@ def test_everything_arrives_once_although_the_server_stops_in_the_middle(
     assert forwarder.status.state == "away"
     assert book.outbox_rows() == 100, "the cursor must not move while the server is away"
     influx.start()
-    eventually(lambda: listens(influx.port), what="influxd again")
     eventually(lambda: forwarder.step() and book.outbox_rows() == 0, what="the outbox running empty")
     assert forwarder.status.state == "ok"
     assert count_points(sink) == 200
@@ -262,7 +207,7 @@ def test_a_wrong_password_raises_an_alarm_and_loses_nothing(
     influx: Influx, book: SqliteStore, tmp_path: Path
 ) -> None:
     put(book, lines(10))
-    wrong = InfluxStore(influx.url.replace("occ:", "occ:x"))
+    wrong = InfluxStore(influx.url("occ").replace("occ:", "occ:x"))
     forwarder = forwarder_of(book, wrong, tmp_path)
     assert forwarder.step() >= 30, "asking again soon would be pointless"
     assert forwarder.status.state == "refused"
@@ -296,6 +241,8 @@ class Answers:
     version: str
     writes: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     asked: list[tuple[str, str, dict[str, list[str]], dict[str, str], bytes]] = field(default_factory=list)
+    set_up: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    """Method and path -> answer to everything that is no write."""
 
 
 @pytest.fixture
@@ -310,7 +257,11 @@ def scripted(request: pytest.FixtureRequest) -> Iterator[tuple[str, Answers]]:
                 (self.command, parts.path, parse_qs(parts.query), dict(self.headers.items()), body)
             )
             status, headers, reply = 204, {"X-Influxdb-Version": answers.version}, b""
-            if parts.path == "/api/v2/buckets":
+            key = f"{self.command} {parts.path}"
+            if key in answers.set_up:
+                status, reply = answers.set_up[key]
+                headers |= {"Content-Type": "application/json"}
+            elif parts.path == "/api/v2/buckets":
                 status, reply = 403, b'{"code":"forbidden","message":"no"}'
             elif parts.path.endswith("/write") and answers.writes:
                 status, headers, reply = answers.writes.pop(0)
@@ -321,7 +272,7 @@ def scripted(request: pytest.FixtureRequest) -> Iterator[tuple[str, Answers]]:
             self.end_headers()
             self.wfile.write(reply)
 
-        do_GET = do_POST = _answer  # noqa: N815 - the names are the library's
+        do_GET = do_POST = do_PATCH = _answer  # noqa: N815 - the names are the library's
 
         def log_message(self, *args: object) -> None:
             pass
@@ -375,7 +326,7 @@ def test_every_answer_means_something(
     sink = InfluxStore(url)
     answers.version, version = ("v2.7.11", answers.version)
     sink.prepare()
-    sink.version = version
+    sink.flavour = "v1" if version.startswith("1") else "v2"
     answers.writes = [(status, headers, body)]
     with pytest.raises(error, match=told) as raised:
         sink.write("raw", b"m f=1i 1")
@@ -387,19 +338,26 @@ def test_every_answer_means_something(
 
 
 class ScriptedSink:
-    """A `PointSink` that refuses every request with a poisonous line in it."""
+    """A `PointSink` that refuses every request with a poisonous line in it, in the way that it is told."""
 
-    def __init__(self) -> None:
+    settle_s = 0.0
+
+    def __init__(self, refusal: Exception | None = None, poison: bytes = b"poison") -> None:
         self.taken: list[bytes] = []
         self.requests = 0
+        self._refusal = refusal or LinesRefused("400: unable to parse")
+        self._poison = poison
+
+    def boot_mark(self) -> str:
+        return ""
 
     def prepare(self) -> str:
         return "scripted"
 
     def write(self, retention: str, lines: bytes) -> None:
         self.requests += 1
-        if b"poison" in lines:
-            raise LinesRefused("400: unable to parse")
+        if self._poison in lines:
+            raise self._refusal
         self.taken += lines.split(b"\n")
 
     def close(self) -> None:
@@ -418,3 +376,317 @@ def test_culprits_are_found_by_halving() -> None:
     assert len(sink.taken) == 997
     assert sink.requests < 80
     assert re.match(r"400", told[-1].dead[0][1])
+
+
+FAULT = SinkUnavailable("500: panic", is_fault=True)
+
+
+def test_lines_that_make_the_server_fail_are_set_aside_once_it_takes_others() -> None:
+    rows: list[OutboxRow] = [(n, "raw", b"good %d" % n) for n in range(1, 101)]
+    rows[41] = (42, "raw", b"poison")
+    told: list[SinkProgress] = []
+    sink = ScriptedSink(FAULT)
+    forwarder = Forwarder(lambda after, limit: [r for r in rows if r[0] > after][:limit], sink, told.append)
+    for _ in range(5):
+        assert forwarder.step() > 0
+        assert told == [], "a server may fail for reasons of its own"
+    forwarder.step()
+    assert [seq for seq, _ in told[-1].dead] == [42]
+    assert len(sink.taken) == 99
+
+
+def test_a_server_that_fails_on_everything_costs_no_line() -> None:
+    """A full disk is no fault of the lines."""
+    rows: list[OutboxRow] = [(n, "raw", b"good %d" % n) for n in range(1, 5001)]
+    told: list[SinkProgress] = []
+    sink = ScriptedSink(FAULT, poison=b"good")
+    forwarder = Forwarder(lambda after, limit: [r for r in rows if r[0] > after][:limit], sink, told.append)
+    for _ in range(8):
+        forwarder.step()
+    assert told == []
+    assert forwarder.status.state == "away"
+    assert sink.requests < 150, "it must not be asked about each line"
+
+
+def test_an_answer_that_nobody_foresaw_stops_the_forwarder_only_for_a_moment(eventually: Eventually) -> None:
+    class Odd(ScriptedSink):
+        def prepare(self) -> str:
+            self.requests += 1
+            if self.requests == 1:
+                raise KeyError("results")
+            return "scripted"
+
+    told: list[SinkProgress] = []
+    forwarder = Forwarder(lambda after, _: [] if after else [(1, "raw", b"good")], Odd(), told.append)
+    thread = threading.Thread(target=forwarder.run)
+    thread.start()
+    try:
+        eventually(lambda: told, what="the line being sent after all")
+        assert forwarder.status.state == "ok"
+    finally:
+        forwarder.stop()
+        thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_two_hours_without_a_server_are_made_up_for_in_pieces(
+    influx: Influx, sink: InfluxStore, book: SqliteStore, tmp_path: Path, eventually: Eventually
+) -> None:
+    """Two hours in small: what waits is on the disk, and never more than a piece of it in memory."""
+    read: list[int] = []
+    waiting = SqliteHistory(sqlite3.connect, tmp_path / "ingest.db").waiting_lines
+
+    def reader(after: int, limit: int) -> list[OutboxRow]:
+        rows = waiting(after, limit)
+        read.append(len(rows))
+        return rows
+
+    forwarder = forwarder_of(book, sink, tmp_path, reader)
+    put(book, lines(10))
+    forwarder.step()
+    influx.stop()
+    for first in range(10, 20_010, 1000):
+        put(book, lines(1000, first=first))
+        forwarder.step()
+    assert forwarder.status.state == "away"
+    assert book.outbox_rows() == 20_000
+    influx.start()
+    steps = 0
+    while book.outbox_rows():
+        forwarder.step()
+        steps += 1
+    assert steps <= 5, "as fast as the server takes it"
+    assert max(read) == MAX_LINES
+    assert count_points(sink) == 20_010
+
+
+# Rights, versions and ways
+
+
+@pytest.mark.parametrize("influx", [pytest.param(True, id="server with password")], indirect=True)
+def test_a_user_without_rights_is_told_the_commands_until_somebody_ran_them(influx: Influx) -> None:
+    admin = InfluxStore(influx.url("occ"))
+    admin.prepare()
+    admin._command("CREATE USER writer WITH PASSWORD 'w'")
+    admin._command('GRANT ALL ON "occ" TO writer')
+    admin._command('ALTER RETENTION POLICY "raw" ON "occ" DURATION 30d')
+    writer = InfluxStore(f"http://writer:w@127.0.0.1:{influx.port}/occ")
+    with pytest.raises(SinkRefused, match="retention") as refused:
+        writer.prepare()
+    (command,) = [
+        line.split("'")[1] for line in str(refused.value).splitlines() if "ALTER" in line and '"raw"' in line
+    ]
+    admin._command(command)
+    assert writer.prepare().startswith("1.")
+    writer.write("raw", b"desk_state,desk=a occ=1i %d" % NOW_MS)
+    assert count_points(writer) == 1
+    admin._command('ALTER RETENTION POLICY "raw" ON "occ" DURATION 7d')
+    writer.prepare()  # shorter is theirs to say
+    (kept,) = [row for row in admin._command('SHOW RETENTION POLICIES ON "occ"') if row["name"] == "raw"]
+    assert kept["duration"] == "168h0m0s"
+    admin.close()
+    writer.close()
+
+
+@pytest.mark.parametrize("influx", [pytest.param(False, id="open server")], indirect=True)
+def test_a_remote_server_gets_its_points_packed(influx: Influx, victoria: Victoria) -> None:
+    packed = InfluxStore(influx.url("occ"), with_gzip=True)
+    packed.write("raw", b"\n".join(line for retention, line in lines(100) if retention == "raw"))
+    assert count_points(packed) == 66
+    packed.close()
+    packed = InfluxStore(victoria.url("occ"), with_gzip=True)
+    packed.write("raw", b"zone_5m,site=hq occ=2i %d" % NOW_MS)
+    assert packed.flavour == "vm"
+    assert victoria.samples("zone_5m_occ", "occ") == 1
+    packed.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "is_packed"),
+    [("127.0.0.1", False), ("localhost", False), ("[::1]", False), ("influx.example.org", True)],
+)
+def test_what_leaves_this_machine_is_packed(host: str, is_packed: bool) -> None:
+    assert InfluxStore(f"http://{host}:8086/occ")._with_gzip is is_packed
+
+
+def test_a_server_whose_yes_is_not_durable_gets_its_points_again_after_it_was_killed(
+    victoria: Victoria, book: SqliteStore, tmp_path: Path, eventually: Eventually
+) -> None:
+    now, started_s = [0.0], int(time.time())
+    sink = InfluxStore(victoria.url("occ"))
+    forwarder = forwarder_of(book, sink, tmp_path, monotonic=lambda: now[0])
+    put(book, lines(30))
+    forwarder.step()
+    assert victoria.samples("desk_state_occ", "occ") == 20
+    assert book.outbox_rows() == 30, "they must settle first"
+    put(book, lines(30, first=30))
+    forwarder.step()
+    victoria.kill()
+    eventually(lambda: int(time.time()) > started_s, what="the next second: it tells its start in whole ones")
+    victoria.start()
+    now[0] += 59
+    forwarder.step()
+    assert book.outbox_rows() == 60
+    now[0] += 2
+    forwarder.step()  # it notices, and sends all of it again
+    assert victoria.samples("desk_state_occ", "occ") == 40
+    assert book.outbox_rows() == 60
+    now[0] += 61
+    forwarder.step()
+    assert book.outbox_rows() == 0
+    assert victoria.samples("zone_5m_occ", "occ") == 20
+    sink.close()
+
+
+def test_a_victoria_that_keeps_places_for_months_is_refused_with_the_option(tmp_path: Path) -> None:
+    server = Victoria(tmp_path / "long", kept="13")
+    server.start()
+    sink = InfluxStore(server.url("occ"))
+    with pytest.raises(SinkRefused, match=r"403 days(.|\n)*-retentionPeriod=14d"):
+        sink.prepare()
+    sink.close()
+    server.stop()
+
+
+@pytest.mark.parametrize("scripted", ["3.10.0"], indirect=True)
+def test_3x_databases_are_made_with_their_retention(scripted: tuple[str, Answers]) -> None:
+    url, answers = scripted
+    answers.set_up["POST /api/v3/configure/database"] = (200, b"")
+    sink = InfluxStore(url)
+    sink.prepare()
+    made = [
+        (json.loads(body), headers["Content-Type"], headers["Authorization"])
+        for method, path, _, headers, body in answers.asked
+        if (method, path) == ("POST", "/api/v3/configure/database")
+    ]
+    assert made == [
+        ({"db": f"occ/{name}", "retention_period": kept}, "application/json", "Token t0ken")
+        for name, kept in (("raw", "14d"), ("agg", "396d"))
+    ]
+    answers.set_up["POST /api/v3/configure/database"] = (409, b"")
+    sink.prepare()
+    sink.close()
+
+
+@pytest.mark.parametrize("scripted", ["3.10.0"], indirect=True)
+def test_3x_never_makes_a_database_for_ever_by_writing_to_it(scripted: tuple[str, Answers]) -> None:
+    url, answers = scripted
+    answers.set_up["POST /api/v3/configure/database"] = (403, b"{}")
+    answers.set_up["GET /api/v3/configure/database"] = (200, b'[{"iox::database":"occ/raw"}]')
+    sink = InfluxStore(url)
+    with pytest.raises(SinkRefused) as refused:
+        sink.prepare()
+    assert "influxdb3 create database --retention-period 396d occ/agg" in str(refused.value)
+    listed = b'[{"iox::database":"occ/raw"},{"iox::database":"occ/agg"}]'
+    answers.set_up["GET /api/v3/configure/database"] = (200, listed)
+    sink.prepare()
+    sink.close()
+
+
+@pytest.mark.parametrize("scripted", ["v2.7.11"], indirect=True)
+def test_2x_buckets_that_keep_places_too_long_are_shortened_or_refused(scripted: tuple[str, Answers]) -> None:
+    url, answers = scripted
+    bucket = {"id": "b1", "orgID": "o1", "name": "occ/raw", "retentionRules": [{"everySeconds": 0}]}
+    answers.set_up["GET /api/v2/buckets"] = (200, json.dumps({"buckets": [bucket]}).encode())
+    answers.set_up["PATCH /api/v2/buckets/b1"] = (200, json.dumps(bucket).encode())
+    sink = InfluxStore(url)
+    sink.prepare()
+    changed = [json.loads(body) for method, *_, body in answers.asked if method == "PATCH"]
+    assert [each["retentionRules"][0]["everySeconds"] for each in changed] == [14 * 86_400, 396 * 86_400]
+    answers.set_up["PATCH /api/v2/buckets/b1"] = (403, b'{"code":"forbidden"}')
+    with pytest.raises(SinkRefused, match="influx bucket update --id ID_OF_occ/raw --retention 14d"):
+        sink.prepare()
+    sink.close()
+
+
+@pytest.mark.parametrize("scripted", ["3.10.0"], indirect=True)
+def test_3x_lists_the_lines_of_a_partial_write(scripted: tuple[str, Answers]) -> None:
+    url, answers = scripted
+    answers.set_up["POST /api/v3/configure/database"] = (409, b"")
+    body = {
+        "error": "partial write of line protocol occurred",
+        "data": [{"line_number": 2}, {"line_number": 5}],
+    }
+    answers.writes = [(400, {}, json.dumps(body, separators=(",", ":")).encode())]
+    sink = InfluxStore(url, with_gzip=True)
+    with pytest.raises(LinesDropped) as dropped:
+        sink.write("raw", b"m f=1i 1")
+    assert dropped.value.dropped == 2
+    _, path, _, headers, sent = answers.asked[-1]
+    assert (path, headers["Content-Encoding"]) == ("/api/v2/write", "gzip")
+    assert gzip.decompress(sent) == b"m f=1i 1"
+    sink.close()
+
+
+BY_TAGS: dict[str, Any] = {
+    "series": [
+        {
+            "name": "zone_5m",
+            "tags": {"zone": "z1"},
+            "columns": [
+                "time",
+                "occ_avg",
+                "occ_max",
+                "held_avg",
+                "free_avg",
+                "free_min",
+                "cap",
+                "coverage_pct",
+                "bins",
+            ],
+            "values": [[1_795_392_000_000, 1.5, 3, 0.5, 8.0, 2, 10, 28_800.0, 288]],
+        }
+    ]
+}
+BY_COLUMNS = {
+    "series": [
+        {
+            "name": "zone_5m",
+            "columns": [*BY_TAGS["series"][0]["columns"], "zone"],
+            "values": [[*BY_TAGS["series"][0]["values"][0], "z1"]],
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize("scripted", ["3.10.0"], indirect=True)
+@pytest.mark.parametrize("shape", [pytest.param(BY_TAGS, id="tags"), pytest.param(BY_COLUMNS, id="columns")])
+def test_3x_is_asked_in_pieces_with_one_statement_each(
+    scripted: tuple[str, Answers], shape: dict[str, object]
+) -> None:
+    url, answers = scripted
+    answers.set_up["POST /api/v3/configure/database"] = (409, b"")
+    answers.set_up["GET /query"] = (200, json.dumps({"results": [shape]}).encode())
+    history = InfluxHistory(InfluxStore(url), "hq")
+    begin = datetime(2026, 11, 23, tzinfo=UTC)
+    (read,) = history.zone_series(["z1"], begin, begin + timedelta(days=8), timedelta(days=7))
+    asked = [query for method, path, query, *_ in answers.asked if (method, path) == ("GET", "/query")]
+    assert len(asked) == 4, "two days per question, counted from 1970"
+    assert all(
+        query["db"] == ["occ"] and query["rp"] == ["agg"] and query["epoch"] == ["ms"] for query in asked
+    )
+    assert all("GROUP BY time(86400s)" in query["q"][0] and ";" not in query["q"][0] for query in asked)
+    assert (read.zone, read.in_use_avg, read.in_use_max) == ("z1", 1.5, 3)
+    history.close()
+
+
+@pytest.mark.parametrize("influx", [pytest.param(False, id="open server")], indirect=True)
+def test_a_repetition_with_a_later_time_does_not_hide_a_change_found_out_afterwards(influx: Influx) -> None:
+    """The hour strikes while somebody has already left; that they left is seen later, and lies before the hour."""
+    now = from_ms(NOW_MS)
+    sat, left, hour = (now - timedelta(minutes=minutes) for minutes in (50, 12, 10))
+    rows = [
+        TransitionRow("d1", "z1", sat, "in_use", "occupied", "h1", "active", ("motion",), sat),
+        TransitionRow("d1", "z1", left, "just_left", "held", "h1", "active", ("silence",), now),
+    ]
+    encoder = LineEncoder("hq")
+    sink = InfluxStore(influx.url("occ"))
+    made = (
+        encoder.desk_state(rows[0], None),
+        encoder.state_again(rows[0], hour),
+        encoder.desk_state(rows[1], rows[0]),
+    )
+    sink.write("raw", b"\n".join(line[1] for line in made if line is not None))
+    state = InfluxHistory(sink, "hq").last_states(None, now)["d1"]
+    assert (state.phase, state.since) == ("just_left", left)
+    sink.close()

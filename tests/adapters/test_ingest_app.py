@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import sqlite3
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,10 @@ import pytest
 from gateway.mqtt_link import BrokerAddress, MqttLink
 from ingest import worker as worker_module
 from ingest.app import IngestSettings, run_ingest
+from ingest.lease import LeaseTaken
 from ingest.stores.history import SqliteHistory
 from ingest.stores.influx_store import InfluxStore
+from tests.time_servers import Influx
 from workplace import policy
 from workplace.codec import decode, encode
 from workplace.events import (
@@ -215,6 +219,9 @@ class Office:
 
     def counts(self) -> Counter[str]:
         return Counter(SqliteHistory(sqlite3.connect, self.database).counts())
+
+    def waiting_lines(self) -> list[tuple[int, str, bytes]]:
+        return SqliteHistory(sqlite3.connect, self.database).waiting_lines(0, 100_000)
 
     def quarantined(self) -> dict[str, int]:
         history = SqliteHistory(sqlite3.connect, self.database)
@@ -491,55 +498,96 @@ def test_an_hour_of_site_time_becomes_bins_of_every_zone(office: Office) -> None
 
 
 @pytest.fixture
-def influx_url(tmp_path: Path, eventually: Callable[..., None]) -> Iterator[str]:
-    influxd = shutil.which("influxd")
-    if influxd is None:
-        pytest.skip("influxd is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    config = tmp_path / "influxdb.conf"
-    config.write_text(
-        'reporting-disabled = true\nbind-address = "127.0.0.1:0"\n'
-        f'[meta]\ndir = "{tmp_path}/meta"\n'
-        f'[data]\ndir = "{tmp_path}/data"\nwal-dir = "{tmp_path}/wal"\nindex-version = "tsi1"\n'
-        f'[http]\nbind-address = "127.0.0.1:{port}"\nlog-enabled = false\n'
-        "[monitor]\nstore-enabled = false\n"
-    )
-    process = subprocess.Popen(
-        [influxd, "-config", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        eventually(lambda: _listens(port), what="influxd")
-        yield f"http://127.0.0.1:{port}/occ"
-    finally:
-        process.terminate()
-        process.wait(15)
+def influx(tmp_path: Path) -> Iterator[Influx]:
+    server = Influx(tmp_path / "influx", auth=False)
+    server.start()
+    yield server
+    server.stop()
 
 
-def test_events_states_and_bins_reach_influxdb(office: Office, influx_url: str) -> None:
-    # The server refuses points older than two weeks, so this day is today.
-    office.clock = FastClock(speed=600.0, nine=datetime.now(UTC) - timedelta(days=2))
+def test_a_server_that_is_away_holds_up_nobody_and_gets_everything_once(
+    office: Office, influx: Influx
+) -> None:
+    # The server refuses points older than two weeks, so this day is the day before yesterday.
+    office.clock = FastClock(speed=1200.0, nine=datetime.now(UTC) - timedelta(days=2))
+    url = influx.url("occ")
 
     async def story() -> None:
-        sink = InfluxStore(influx_url)
-        async with office.ingest(influx_url=influx_url, gateway_silence_s=60.0), office.page():
+        async with office.ingest(influx_url=url, gateway_silence_s=60.0), office.page():
             await office.gateway_is_online()
             await office.send(office.event())
-            await until(lambda: office.counts()["zone_5m"] >= 14, "half an hour of both zones")
             await until(
-                lambda: (h := office.health()) and h.sink and h.sink["pending_rows"] == 0, "an empty outbox"
+                lambda: (h := office.health()) and h.sink and h.sink["sent_total"], "the first points"
             )
-        sink.prepare()
-        (events,) = sink.query("SELECT occ, src FROM sensor_event GROUP BY desk, sensor")
-        assert events["tags"] == {"desk": "1-W1", "sensor": f"{NODE}/0/link"}
-        assert events["values"][0][1:] == [1, "device"]
-        states = sink.query("SELECT last(occ) FROM desk_state WHERE desk = '1-W1'")
-        assert states[0]["values"][0][1] in (1, 2)
-        bins = sink.query("SELECT max(occ_max), count(cap) FROM zone_5m WHERE zone = '1-werken'", "agg")
-        assert bins[0]["values"][0][1] == 1
-        assert bins[0]["values"][0][2] >= 2
+            influx.kill()
+            office.seen.clear()
+            for number in range(1, 8):
+                await office.send(
+                    *(office.event(channel=str(number), value=on) for on in (True, False, True))
+                )
+                await until(
+                    lambda n=number: (s := office.place(f"1-W{n + 1}")) and s.phase == "in_use",  # type: ignore[misc]
+                    "the screens going on without the server",
+                )
+            await until(
+                lambda: (
+                    (h := office.health()) and h.sink and h.sink["state"] == "away" and h.sink["pending_rows"]
+                ),
+                "the backlog",
+            )
+            await until(lambda: office.counts()["zone_5m"] >= 40, "bins of more than an hour and a half")
+            backlog = office.waiting_lines()
+            assert len(backlog) > 60
+            influx.start()
+            await until(
+                lambda: not (now := office.waiting_lines()) or now[0][0] > backlog[-1][0],
+                "all that waited being sent",
+            )
+            await until(
+                lambda: (h := office.health()) and h.sink and h.sink["state"] == "ok", "all being well"
+            )
+        sink = InfluxStore(url)
+        stored = office.counts()
+        waiting = office.waiting_lines()
+        assert stored["event"] == 22
+        events = sink.query("SELECT occ, src FROM sensor_event GROUP BY desk, sensor")
+        assert len(events) == stored["event"]
+        assert {event["sensor"] for event in events} == {f"{NODE}/{n}/link" for n in range(8)}
+        # what was stored in the last moment before the end still waits
+        (changes,) = sink.query("SELECT count(cause) AS n FROM desk_state")
+        assert (
+            changes["n"] + sum(b" cause=" in line or b",cause=" in line for _, _, line in waiting)
+            == (stored["place_transition"])
+        )
+        (bins,) = sink.query("SELECT count(cap) AS n, max(occ_max) AS highest FROM zone_5m", "agg")
+        assert bins["n"] + sum(line.startswith(b"zone_5m") for _, _, line in waiting) == stored["zone_5m"]
+        assert bins["highest"] == 8
+        starts = sink.query("SELECT cap FROM zone_5m WHERE zone = '1-werken'", "agg")
+        gaps = {after["time"] - before["time"] for before, after in pairwise(starts)}
+        assert gaps == {300_000}
+        repeated = sink.query("SELECT count(state) AS n FROM desk_state GROUP BY desk")
+        assert len(repeated) == 12, "every place is told once an hour, also those of which nothing is heard"
+        (gateway,) = sink.query("SELECT sum(in_n) AS n FROM gw_health", "agg")
+        assert gateway["n"] >= 22
         sink.close()
+
+    run(story())
+
+
+def test_a_second_ingest_on_the_same_data_refuses_and_disturbs_nobody(office: Office) -> None:
+    async def story() -> None:
+        async with office.page():
+            async with office.ingest():
+                await office.gateway_is_online()
+                with pytest.raises(LeaseTaken, match=rf"process {os.getpid()} since .* --data"):
+                    async with office.ingest(lease_patience_s=0.0):
+                        pass
+                await office.send(office.event())
+                await until(lambda: (s := office.place()) and s.phase == "in_use", "the first one going on")
+                assert (h := office.health())
+                assert h.store["broker"] == "ok", "its session was not taken away"
+            async with office.ingest():
+                await until(lambda: (s := office.place()) and s.phase == "in_use", "the next one taking over")
 
     run(story())
 

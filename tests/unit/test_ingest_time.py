@@ -225,6 +225,8 @@ def test_times_of_one_place_always_increase(steps: list[tuple[int, str, int]]) -
 
 
 class Sink:
+    settle_s = 0.0
+
     def __init__(self, *answers: Exception | None) -> None:
         self.answers = list(answers)
 
@@ -235,6 +237,9 @@ class Sink:
         answer = self.answers.pop(0)
         if answer is not None:
             raise answer
+
+    def boot_mark(self) -> str:
+        return ""
 
     def close(self) -> None:
         pass
