@@ -65,7 +65,7 @@ def test_each_code_leads_to_the_desk_page_of_the_place_beside_it(sheet: Path, pa
     assert cards.count() == 65
     shoot(page, "qr_sheet")
     read = {}
-    for number in (*range(8), 64):
+    for number in (0, 7, 64):
         card = cards.nth(number)
         label = card.locator("h2").inner_text()
         card.locator("svg").scroll_into_view_if_needed()
