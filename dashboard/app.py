@@ -16,6 +16,7 @@ from dashboard.council import pages as council_pages
 from dashboard.council.versions import MemoryVersions, PolicyVersions
 from dashboard.desk_page import pages as desk_pages
 from dashboard.desk_page.taps import MemoryTaps, TapStore
+from dashboard.grades import Grades
 from dashboard.guard import Guard, staff_policy
 from dashboard.live_feed import LiveFeed
 from dashboard.live_site import LiveSite
@@ -68,7 +69,17 @@ def create_app(
     static = StaticFilesBundle(version, settings.theme_css)
     feed = LiveFeed(plan, live, clock, settings, static.build)
     context = PageContext(
-        plan, live, feed, history, send_request, clock, version, settings, static, make_templates()
+        plan,
+        live,
+        feed,
+        history,
+        send_request,
+        clock,
+        version,
+        settings,
+        static,
+        make_templates(),
+        Grades(history, plan),
     )
 
     walks = walks or Walks(plan, clock, MemoryWalks())

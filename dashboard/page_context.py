@@ -14,6 +14,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from dashboard import glyphs
+from dashboard.grades import Grades
 from dashboard.guard import current_language
 from dashboard.i18n import Language, Words, words
 from dashboard.live_feed import LiveFeed
@@ -54,6 +55,7 @@ class PageContext:
     settings: DashboardSettings
     static: StaticFilesBundle
     templates: Environment
+    grades: Grades
 
     def floor_view(self, floor: Floor) -> FloorView:
         return view_floor(self.plan, floor, self.live.snapshot(), self.clock.now(), self.settings)

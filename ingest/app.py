@@ -24,6 +24,8 @@ from ingest.ha_discovery import publish_discovery
 from ingest.health import make_health
 from ingest.inbox import Inbox, Republish, Subscribed
 from ingest.lease import PATIENCE_S, lease_of
+from ingest.night_book import NightBook
+from ingest.night_runner import NightRunner
 from ingest.outbound import OutboundMaker
 from ingest.place_runtime import DecidingCore, GatewayWatch, PlaceRuntime
 from ingest.publisher import Outbound, Publisher
@@ -169,8 +171,10 @@ class _Ingest:
             watch=GatewayWatch(plan.gateway, settings.gateway_silence_s),
             clock=clock,
             encoder=LineEncoder(plan.site) if settings.influx_url else None,
+            nights=NightBook(self._store, connect, settings.database, plan, policy),
             desk_level_days=policy.settings.privacy.desk_level_days,
         )
+        self._nights = NightRunner(plan, policy, connect, settings.database, self._inbox.put_note)
         self._outbound = OutboundMaker(plan, self._topics, clock)
         self._reader = EventReader(
             host=settings.broker_host,
@@ -215,6 +219,7 @@ class _Ingest:
             tell=lambda outbound: _offer(loop, publisher, outbound),
             on_live=lambda: _call(loop, self._be_ready),
             on_greeting=self._ask_for_health,
+            order_night=self._nights.order,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(
@@ -225,6 +230,9 @@ class _Ingest:
                 group.create_task(
                     _in_thread(forwarder.run, forwarder.stop, "ingest-forwarder"), name="ingest-forwarder"
                 )
+            group.create_task(
+                _in_thread(self._nights.run, self._nights.stop, "ingest-night"), name="ingest-night"
+            )
             group.create_task(publisher.run(), name="ingest-publisher")
             group.create_task(self._tell_health(link, publisher, worker), name="ingest-health")
             group.create_task(self._read_broker(), name="ingest-reader")

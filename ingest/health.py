@@ -44,6 +44,7 @@ def make_health(
         "inbox_full_s": 0.0 if inbox_full_since is None else round(now - inbox_full_since, 1),
         "gateways_offline": report.gateways_offline,
         "decision_digest": report.decision_digest,
+        "last_night": report.last_night,
     }
     store.update({f"publish_{name}": number for name, number in publisher.items()})
     return IngestHealth(

@@ -6,8 +6,10 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 
 from ingest.batch_reader import RawMessage
+from ingest.stores.night_rows import NightOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,15 @@ class SinkProgress:
     dead: tuple[tuple[int, str], ...] = ()
 
 
-Note = Subscribed | Republish | SinkProgress
+@dataclass(frozen=True, slots=True)
+class NightLived:
+    """The process of a night has ended; its pieces lie in `file`, None when it failed."""
+
+    order: NightOrder
+    file: Path | None
+
+
+Note = Subscribed | Republish | SinkProgress | NightLived
 
 
 class Inbox:

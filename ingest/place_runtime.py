@@ -16,6 +16,7 @@ from workplace.events import (
     Decision,
     GatewayHealth,
     GatewayStatus,
+    NightLessons,
     PlaceState,
     Reply,
     Request,
@@ -64,7 +65,9 @@ class DecidingCore(Protocol):
     def digest(self) -> str: ...
 
     def start(self, now: datetime, /) -> Outcome: ...
-    def apply(self, fact: SensorEvent | GatewayStatus | Request, now: datetime, /) -> Outcome: ...
+    def apply(
+        self, fact: SensorEvent | GatewayStatus | Request | NightLessons, now: datetime, /
+    ) -> Outcome: ...
     def advance(self, now: datetime, /) -> Outcome: ...
     def restore(self, records: Mapping[str, bytes], now: datetime, /) -> object: ...
     def take_changes(self) -> dict[str, bytes]: ...
@@ -208,6 +211,10 @@ class PlaceRuntime:
         # A sender whose clock runs ahead must not drag the whole site into its future.
         happened = now if at is None else min(at, now)
         changes.add(self.engine.apply(fact, max(self.now, happened)))
+
+    def learn(self, night: NightLessons, changes: Changes) -> None:
+        """Let the core know what a night taught; it decides by it from the night's own moment on."""
+        changes.add(self.engine.apply(night, self.now))
 
     def gateway_is(self, gateway: str, status: str, changes: Changes) -> GatewayStatus:
         """Tell the core what silence, or the end of it, says of a gateway.

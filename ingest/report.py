@@ -17,6 +17,7 @@ class WorkerReport:
         last_event_at: `received_at` of the newest stored event.
         last_event_stored_at: real time (`time.monotonic`) of its commit.
         decision_digest: one number for all decisions so far, see `workplace.holds.digest`.
+        last_night: the newest day whose night is done, year-month-day; empty before the first.
         alarm: what a person must know, empty when all is well.
         beat_at: real time of the worker's last sign of life.
     """
@@ -38,5 +39,6 @@ class WorkerReport:
     paused: bool = False
     pause_causes: tuple[PauseCause, ...] = ()
     decision_digest: str = ""
+    last_night: str = ""
     alarm: str = ""
     beat_at: float | None = None

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import structlog
 
 from ingest.batch_reader import RawMessage
 from ingest.inbox import SinkProgress
+from ingest.night_book import Bite, NightBook
 from ingest.place_runtime import Changes, GatewayWatch, PlaceRuntime, is_sign_of_life
 from ingest.quarantine import Rejected
 from ingest.report import WorkerReport
 from ingest.rollup_writer import RollupWriter
 from ingest.rollups import BIN_MS, GRACE_MS, HOUR_MS
 from ingest.stores.line_protocol import Line, LineEncoder
+from ingest.stores.night_rows import NightOrder
 from ingest.stores.schema import DESK_LEVEL_DAYS, HoldEnded, to_ms
 from ingest.stores.sqlite_store import SqliteStore
 from ingest.stores.transaction import Transaction
 from ingest.subscriber import Fact, Subscriber, is_too_late
 from ingest.transitions import Change, TransitionLog
+from workplace.errors import StoreUnavailable
 from workplace.events import GapRecord, GatewayHealth, GatewayStatus, Reply, Request, SensorEvent
 from workplace.floor_plan import FloorPlan
 from workplace.ports import Clock
@@ -49,6 +53,8 @@ class Page:
 
     changes: Changes
     events: list[SensorEvent] = field(default_factory=list)
+    taken_at: list[datetime] = field(default_factory=list)
+    said: list[tuple[datetime, GatewayStatus | Request]] = field(default_factory=list)
     duplicates: int = 0
     late: int = 0
     rejected: list[Rejected] = field(default_factory=list)
@@ -71,6 +77,7 @@ class SiteBook:
         watch: GatewayWatch,
         clock: Clock,
         encoder: LineEncoder | None,
+        nights: NightBook | None = None,
         desk_level_days: int = DESK_LEVEL_DAYS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -81,6 +88,7 @@ class SiteBook:
         self._subscriber = subscriber
         self._clock = clock
         self._encoder = encoder
+        self._nights = nights
         self._desk_level_days = desk_level_days
         self._monotonic = monotonic
         self._rollups = RollupWriter(store, plan, encoder, desk_level_days)
@@ -111,6 +119,8 @@ class SiteBook:
         self._is_current = False
         with self._page() as (transaction, _):  # the first states become the first rows
             transaction.forget_strangers(self._plan.devices)
+        if self._nights is not None:
+            self._nights.look()
 
     def close(self) -> None:
         self._store.close()
@@ -128,6 +138,7 @@ class SiteBook:
             paused=any(zone.paused for zone in zones),
             pause_causes=causes,
             decision_digest=engine.digest,
+            last_night="" if self._nights is None else self._nights.last_done,
             beat_at=self._monotonic(),
         )
 
@@ -159,6 +170,7 @@ class SiteBook:
                         self._take_request(transaction, fact, asked, page)
                     case GatewayStatus():
                         self.runtime.apply(fact, page.changes)
+                        page.said.append((self.runtime.now, fact))
                         transaction.add_gateway_status(fact, fact.at or self.runtime.now)
                         self._gateway_said(fact, page)
                     case GatewayHealth():
@@ -181,8 +193,11 @@ class SiteBook:
             for gateway in self.watch.newly_silent(self._monotonic()) if watch else ():
                 log.warning("gateway_silent", gateway=gateway)
                 fact = self.runtime.gateway_is(gateway, "offline", page.changes)
+                page.said.append((self.runtime.now, fact))
                 transaction.add_gateway_status(fact, self.runtime.now)
         self._report = replace(self._report, store_bytes=self._store.size_bytes())
+        if self._nights is not None and not self._nights.has_looked:
+            self._nights.look()
         return page.changes
 
     def sink_progress(self, progress: SinkProgress) -> None:
@@ -196,6 +211,53 @@ class SiteBook:
         """Delete a bite of what has lived long enough."""
         with self._page() as (transaction, _):
             transaction.prune(self.runtime.now, at_most=_PRUNE_ROWS, desk_level_days=self._desk_level_days)
+            if self._nights is not None:
+                self._nights.forget(transaction)
+
+    # Nights
+
+    @property
+    def is_night_due(self) -> bool:
+        return self._nights is not None and self._nights.is_due(self.runtime.now)
+
+    def open_night(self) -> NightOrder | None:
+        """Begin the night that is due; None when there was nothing to look at."""
+        if self._nights is None:
+            return None
+        with self._store.transaction() as transaction:
+            return self._nights.open(transaction, self.runtime.now)
+
+    def night_bites(self, order: NightOrder, file: Path) -> Iterator[Bite]:
+        """Yield what a lived night writes, each for `write_night`."""
+        return iter(()) if self._nights is None else self._nights.bites(order, file)
+
+    def write_night(self, bite: Bite) -> Changes:
+        """Write a part of a night. With the last it is done and the core knows what it taught: both, or neither."""
+        if self._nights is None:
+            return Changes()
+        if bite.result is None:
+            with self._store.transaction() as transaction:
+                self._nights.write(transaction, bite)
+            return Changes()
+        with self._page() as (transaction, page):
+            message = self._nights.close(transaction, bite.result, self.runtime.now)
+            self.runtime.learn(message, page.changes)
+        log.info("night_done", day=str(message.day), decides_from=str(message.from_at))
+        self._look_for_nights()
+        return page.changes
+
+    def give_up_night(self, order: NightOrder) -> Changes:
+        """Leave a night that failed too often, so that the next ones are lived."""
+        if self._nights is not None:
+            with self._store.transaction() as transaction:
+                self._nights.give_up(transaction, order, self.runtime.now)
+            self._look_for_nights()
+        return Changes()
+
+    def _look_for_nights(self) -> None:
+        with suppress(StoreUnavailable):  # what was written is written; the next look will tell
+            if self._nights is not None:
+                self._nights.look()
 
     # Facts
 
@@ -207,6 +269,7 @@ class SiteBook:
         page.events.append(event)
         page.late += self._is_late(event)
         self.runtime.apply(event, page.changes)
+        page.taken_at.append(self.runtime.now)
 
     def _take_request(self, transaction: Transaction, request: Request, asked: set[str], page: Page) -> None:
         page.changes.reply_to[request.id] = request.reply_to
@@ -224,6 +287,7 @@ class SiteBook:
             page.changes.replies.append(reply)
         else:
             self.runtime.apply(request, page.changes)
+            page.said.append((self.runtime.now, request))
         answers = [reply for reply in page.changes.replies if reply.request_id == request.id]
         transaction.add_request(request, answers[-1] if answers else None)
 
@@ -236,6 +300,7 @@ class SiteBook:
         if self.watch.heard(gateway, self._monotonic()):
             log.info("gateway_heard_again", gateway=gateway)
             fact = self.runtime.gateway_is(gateway, "online", page.changes)
+            page.said.append((self.runtime.now, fact))
             transaction.add_gateway_status(fact, self.runtime.now)
             page.changes.commands.extend(self.runtime.engine.lights(self._devices_of(gateway)))
 
@@ -276,7 +341,8 @@ class SiteBook:
     def _write(self, transaction: Transaction, page: Page) -> None:
         changes = page.changes
         rows = self._log.follow(changes.place_states)
-        transaction.add_events(page.events)
+        transaction.add_events(page.events, page.taken_at)
+        transaction.add_said(page.said)
         self._write_transitions(transaction, page, rows)
         transaction.add_decisions(changes.decisions)
         transaction.put_engine_records(self.runtime.engine.take_changes())

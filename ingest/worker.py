@@ -15,7 +15,8 @@ from typing import TypeVar
 import structlog
 
 from ingest.batch_reader import RawMessage
-from ingest.inbox import Batch, Inbox, Note, Republish, SinkProgress, Subscribed
+from ingest.inbox import Batch, Inbox, NightLived, Note, Republish, SinkProgress, Subscribed
+from ingest.night_shift import NightShift, OrderNight
 from ingest.outbound import OutboundMaker
 from ingest.place_runtime import FRESH_S, CatchUp, Changes
 from ingest.publisher import Outbound
@@ -56,6 +57,7 @@ class IngestWorker:
         tell: Callable[[Outbound], None],
         on_live: Callable[[], None],
         on_greeting: Callable[[], None] = lambda: None,
+        order_night: OrderNight = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inbox = inbox
@@ -70,6 +72,7 @@ class IngestWorker:
         self._next_tick = 0.0
         self._next_prune = 0.0
         self._woke_at = 0.0
+        self._nights = NightShift(book, order_night, self._until_stored)
         self.report = WorkerReport()
 
     def run(self) -> None:
@@ -92,6 +95,8 @@ class IngestWorker:
             self._go_live(now)
         if self._catch_up.is_live and self._inbox.is_empty:
             self._wake(now)
+        if self._catch_up.is_live:
+            self._announce(self._nights.step(now))
         if now >= self._next_tick:
             self._next_tick = now + TICK_S
             self._tick(now)
@@ -102,6 +107,8 @@ class IngestWorker:
         due = max(self._next_tick - now, 0.0)
         if not self._catch_up.is_live:
             return min(due, _CATCH_UP_LOOK_S)
+        if self._nights.is_writing:
+            return 0.0
         wake_in = self._book.runtime.wake_in_s()
         if wake_in is None:
             return due
@@ -156,6 +163,8 @@ class IngestWorker:
                 pass  # the watch over the gateways notices in its own time
             case Republish():
                 self._say_everything()
+            case NightLived():
+                self._nights.lived(note, self._monotonic())
             case SinkProgress():
                 self._until_stored(lambda: self._book.sink_progress(note))
 

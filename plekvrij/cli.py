@@ -11,6 +11,7 @@ from plekvrij import (
     channel_commands,
     export_command,
     logs,
+    night_commands,
     policy_command,
     process_commands,
     qr_command,
@@ -78,7 +79,9 @@ def _replay(arguments: Arguments) -> int:
     if arguments.dataset == "decisions":
         from plekvrij.replay_decisions import run_replay_decisions
 
-        return run_replay_decisions(_site(arguments), Path(arguments.file), as_json=arguments.json)
+        return run_replay_decisions(
+            _site(arguments), Path(arguments.file), arguments.data, as_json=arguments.json
+        )
     logs.set_up("replay")
     if arguments.dataset != "uci864":
         raise SettingInvalid(f"unknown recording '{arguments.dataset}'; write uci864 or decisions")
@@ -227,7 +230,7 @@ COMMANDS: dict[str, CommandSpec] = {
             ("speed", "data", *process_commands.PAGES, "for", "plan", "policy", "json"),
             positionals=(
                 ("dataset", "", "which recording: uci864, or decisions"),
-                ("file", "", "its CSV file; decisions: events as JSON lines, in order of receiving"),
+                ("file", "", "its CSV file; decisions: events as JSON lines, or the database of a site"),
             ),
             defaults=(("speed", 1200.0), ("port", 8051)),
         ),
@@ -303,6 +306,7 @@ COMMANDS: dict[str, CommandSpec] = {
                 ("truth", "", "truth as JSON lines {place, at, state: occupied, held or free}"),
             ),
         ),
+        night_commands.COMMAND,
         CommandSpec(
             "decode",
             "Run the decoders against payload vectors.",

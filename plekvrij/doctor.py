@@ -154,7 +154,7 @@ def _disk(data: Path) -> Iterator[Finding]:
 
 def _store(data: Path) -> Iterator[Finding]:
     from ingest.stores.history import SqliteHistory
-    from ingest.stores.schema import SCHEMA_VERSION
+    from ingest.stores.schema import READABLE_VERSIONS, SCHEMA_VERSION
 
     file = data / "site.db"
     if not file.is_file():
@@ -171,7 +171,7 @@ def _store(data: Path) -> Iterator[Finding]:
             "bad", "store", f"{file} is damaged: {damage}", "stop the site; plekvrij restore a backup"
         )
         return
-    if version != SCHEMA_VERSION:
+    if version not in READABLE_VERSIONS:
         advice = "run the version of plekvrij that wrote it, or restore a backup of this version"
         yield Finding(
             "bad", "store", f"{file} has schema {version}, this program writes {SCHEMA_VERSION}", advice

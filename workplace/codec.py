@@ -28,7 +28,8 @@ _version_decoder = msgspec.json.Decoder(_Version)
 
 M = TypeVar("M", bound=Message)
 
-_BOOLEAN_KINDS = frozenset({"motion", "occupancy", "presence", "link", "availability"})
+#: Kinds whose value is true or false, and only they.
+BOOLEAN_KINDS = frozenset({"motion", "occupancy", "presence", "link", "availability"})
 #: kind -> lowest and highest possible number.
 _NUMBER_RANGES = {"count": (0, 10_000), "battery": (0, 100)}
 
@@ -78,7 +79,7 @@ def _check_plausible(event: SensorEvent) -> None:
             raise MessageRejected("impossible_value", f"{name} has no time zone")
     if event.measured_at > event.received_at + MAX_FUTURE:
         raise MessageRejected("impossible_value", f"measured_at {event.measured_at} is after it was received")
-    if event.kind in _BOOLEAN_KINDS and not isinstance(event.value, bool):
+    if event.kind in BOOLEAN_KINDS and not isinstance(event.value, bool):
         raise MessageRejected("impossible_value", f"{event.kind} is true or false, not {event.value!r}")
     limits = _NUMBER_RANGES.get(event.kind)
     if limits is not None:

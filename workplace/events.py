@@ -5,7 +5,7 @@ Times are aware UTC. Names carry their unit. No type has a field for a person, a
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -310,6 +310,30 @@ class GapRecord(Message, frozen=True, kw_only=True, tag="gap_record"):
     to_at: datetime
 
 
+class PlaceHabits(msgspec.Struct, frozen=True, array_like=True):
+    """What the nights taught of one place.
+
+    Attributes:
+        wiring: the sensors it was learned of; with others it counts no more.
+        grade, traffic: how well its motion sensors see the seat, and its aisle: rows of `rates.GRADES` and `TRAFFIC`.
+        busy: how busy its zone is by band of the day, rows of `rates.BUSY`.
+    """
+
+    wiring: str
+    grade: int
+    traffic: int
+    busy: tuple[int, ...]
+
+
+class NightLessons(Message, frozen=True, kw_only=True, tag="night_lessons"):
+    """What is known after the night that followed the local day `day`; decides from `from_at` on."""
+
+    site: Name
+    day: date
+    from_at: datetime
+    places: dict[str, PlaceHabits]
+
+
 class IngestHealth(Message, frozen=True, kw_only=True, tag="ingest_health"):
     """Published every few seconds, not retained; pages call the site stale when it stops."""
 
@@ -381,4 +405,5 @@ AnyMessage = (
     | GapRecord
     | IngestHealth
     | NotifierHealth
+    | NightLessons
 )

@@ -12,6 +12,7 @@ from workplace.channels import Telling
 from workplace.events import Command, Decision, HoldPhase, LightCode, Occupancy
 from workplace.hold_outcomes import ZoneOutcome
 from workplace.readings import ClockSample, Decoded, WireReading
+from workplace.sensor_grades import SensorGrade
 
 
 class Clock(Protocol):
@@ -329,3 +330,6 @@ class HistoryReader(Protocol):
 
     def zone_coverage(self, from_at: datetime, to_at: datetime) -> list[ZoneCoverage]:
         """Return how well each zone was measured, from_at <= start < to_at; zones without any bin are left out."""
+
+    def sensor_grades(self) -> dict[str, SensorGrade]:
+        """Return place -> how well its motion sensors see; of places that no night could grade, nothing."""

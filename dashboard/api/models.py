@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from workplace.events import HoldPhase, Notice, Occupancy, PauseCause, PolicyMode, RequestAction
+from workplace.sensor_grades import GradeName, Quality
 
 
 class Answer(BaseModel):
@@ -112,6 +113,10 @@ class PlaceAnswer(Answer):
     quiet_until: datetime | None
     mode: PolicyMode | None
     reasons: list[str]
+    sensor_grade: GradeName | None
+    """How well the motion sensors see the seat, learned each night; None before a night could tell, or without any."""
+    sensor_quality: Quality | None
+    """What the grade means: A and B are good, C is fair, D and E are poor."""
     as_of: datetime | None
 
 

@@ -72,7 +72,10 @@ def _add_floors(router: APIRouter, context: PageContext) -> None:
     async def floors() -> list[FloorAnswer]:
         """All floors, their zones with counts and every place."""
         snapshot, now = context.live.snapshot(), context.clock.now()
-        return [floor_answer(context.floor_view(floor), snapshot, now) for floor in context.plan.floors]
+        grades = await context.grades.read()
+        return [
+            floor_answer(context.floor_view(floor), snapshot, now, grades) for floor in context.plan.floors
+        ]
 
     @router.get("/floors/{floor}", response_model=FloorAnswer, responses=_NOT_FOUND)
     async def one_floor(floor: str) -> FloorAnswer | JSONResponse:
@@ -80,7 +83,8 @@ def _add_floors(router: APIRouter, context: PageContext) -> None:
         found = context.plan.floor.get(floor)
         if found is None:
             return _missing()
-        return floor_answer(context.floor_view(found), context.live.snapshot(), context.clock.now())
+        grades = await context.grades.read()
+        return floor_answer(context.floor_view(found), context.live.snapshot(), context.clock.now(), grades)
 
 
 def _add_places(router: APIRouter, context: PageContext) -> None:
@@ -89,7 +93,8 @@ def _add_places(router: APIRouter, context: PageContext) -> None:
         found = context.plan.place.get(place)
         if found is None:
             return _missing()
-        return place_answer(found, context.live.snapshot().places.get(place), context.clock.now())
+        grade = (await context.grades.read()).get(place)
+        return place_answer(found, context.live.snapshot().places.get(place), context.clock.now(), grade)
 
     @router.get("/places/{place}/decisions", response_model=list[DecisionAnswer], responses=_NOT_FOUND)
     async def decisions(

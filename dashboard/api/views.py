@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -29,6 +29,7 @@ from dashboard.why.rules import counterfactual_text, rule_text
 from workplace.events import Decision, NotifierHealth, PlaceState
 from workplace.floor_plan import FloorPlan, Place
 from workplace.plan_file import Text
+from workplace.sensor_grades import SensorGrade
 
 #: Gateways report every 30 s; three missing make one late (see `GatewayHealth`).
 GATEWAY_LATE_S = 90.0
@@ -90,7 +91,9 @@ def outbox_answer(gateways: Sequence[GatewayView]) -> OutboxAnswer:
     )
 
 
-def place_answer(place: Place, state: PlaceState | None, now: datetime) -> PlaceAnswer:
+def place_answer(
+    place: Place, state: PlaceState | None, now: datetime, grade: SensorGrade | None = None
+) -> PlaceAnswer:
     phase = phase_of(place, state, now)
     is_known = state is not None and phase == state.phase
     return PlaceAnswer(
@@ -112,6 +115,8 @@ def place_answer(place: Place, state: PlaceState | None, now: datetime) -> Place
         quiet_until=state.quiet_until if state is not None else None,
         mode=None if state is None else state.mode,
         reasons=["never_heard"] if state is None else [*state.reasons, *([] if is_known else ["expired"])],
+        sensor_grade=None if grade is None else grade.grade,
+        sensor_quality=None if grade is None else grade.quality,
         as_of=None if state is None else state.as_of,
     )
 
@@ -158,9 +163,11 @@ def floor_summary(view: FloorView) -> FloorSummary:
     )
 
 
-def floor_answer(view: FloorView, snapshot: SiteSnapshot, now: datetime) -> FloorAnswer:
+def floor_answer(
+    view: FloorView, snapshot: SiteSnapshot, now: datetime, grades: Mapping[str, SensorGrade]
+) -> FloorAnswer:
     places = [
-        place_answer(place, snapshot.places.get(place.id), now)
+        place_answer(place, snapshot.places.get(place.id), now, grades.get(place.id))
         for zone in view.floor.zones
         for place in zone.places
     ]

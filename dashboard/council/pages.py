@@ -28,7 +28,7 @@ from workplace.floor_plan import Zone
 from workplace.hold_outcomes import LEAST_DAYS, LEAST_PLACES
 from workplace.policy import NEEDS_CONSENT, Policy
 from workplace.policy_diff import changes
-from workplace.retention import ZONE_LEVEL_DAYS
+from workplace.retention import NIGHT_DAYS, ZONE_LEVEL_DAYS
 
 _PAUSED = POLICY_WORDS["paused"]
 _RESTS = N_("Not now: it is outside the hours of the rules.")
@@ -138,6 +138,7 @@ def _data(context: PageContext, rules: Policy, said: Words) -> dict[str, Any]:
         "measured": say.measured(context.plan, said),
         "without_sensor": say.without_sensor(context.plan),
         "desk_days": rules.settings.privacy.desk_level_days,
+        "night_days": NIGHT_DAYS,
         "zone_months": round(ZONE_LEVEL_DAYS / 30.4),
     }
 

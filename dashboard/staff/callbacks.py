@@ -164,7 +164,8 @@ def _all_places(context: PageContext) -> Callback:
     async def show_all_places(_: Any, data: dict[str, str] | None) -> Any:
         floor, said = _where(context, data)
         view, snapshot = context.floor_view(floor), context.live.snapshot()
-        table = parts.all_places(view, snapshot, context.clock.now(), said, context.hour_minute)
+        now, grades = context.clock.now(), await context.grades.read()
+        table = parts.all_places(view, snapshot, now, said, context.hour_minute, grades)
         return _as_drawn("all-places", table)
 
     return show_all_places
@@ -178,7 +179,8 @@ def _chosen(context: PageContext) -> Callback:
             return []
         decisions = await read_decisions(context, place.id, _DECISIONS_SHOWN)
         state = context.live.snapshot().places.get(place.id)
-        return parts.chosen(place, state, decisions, context.clock.now(), said, context.hour_minute)
+        grade = (await context.grades.read()).get(place.id)
+        return parts.chosen(place, state, decisions, context.clock.now(), said, context.hour_minute, grade)
 
     return show_chosen
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from dashboard.why.rules import counterfactual_text
 from dashboard.wording import PHASE_WORDS, POLICY_WORDS, reason_text
 from workplace.events import Decision, PlaceState, RequestAction
 from workplace.floor_plan import Place
+from workplace.sensor_grades import QUALITY_MEANS, QUALITY_WORDS, SensorGrade
 
 HourMinute = Callable[[datetime | None], str]
 
@@ -143,7 +144,12 @@ def holds(rows: Sequence[HoldRow], said: Words, hour_minute: HourMinute) -> Any:
 
 
 def all_places(
-    view: FloorView, snapshot: SiteSnapshot, now: datetime, said: Words, hour_minute: HourMinute
+    view: FloorView,
+    snapshot: SiteSnapshot,
+    now: datetime,
+    said: Words,
+    hour_minute: HourMinute,
+    grades: Mapping[str, SensorGrade],
 ) -> Any:
     def line(place: Place, zone_name: str, state: PlaceState | None) -> list[Any]:
         phase = phase_of(place, state, now)
@@ -155,10 +161,19 @@ def all_places(
             hour_minute(state.since) if state is not None and is_known else "",
             hour_minute(state.limit_at) if state is not None and is_known else "",
             ", ".join(reason_text(code, said) for code in state.reasons) if state is not None else "",
+            _quality(grades.get(place.id), said),
         ]
 
     return table(
-        [said("Place"), said("Zone"), said("State"), said("Since"), said("Limit"), said("Signals")],
+        [
+            said("Place"),
+            said("Zone"),
+            said("State"),
+            said("Since"),
+            said("Limit"),
+            said("Signals"),
+            said("Sensors"),
+        ],
         [
             line(place, said.of(zone.name), snapshot.places.get(place.id))
             for zone in view.floor.zones
@@ -175,6 +190,7 @@ def chosen(
     now: datetime,
     said: Words,
     hour_minute: HourMinute,
+    grade: SensorGrade | None = None,
 ) -> Any:
     """Return what is known of one place, why, and what can be done."""
     phase = phase_of(place, state, now)
@@ -194,10 +210,23 @@ def chosen(
     return [
         html.H3([glyph(LETTER[phase]), f" {place.label}"]),
         html.P(" · ".join(facts)),
+        *_seeing(grade, said),
         *buttons,
         *_why(decisions, said, hour_minute),
         html.P(html.A(said("Desk page"), href=f"/desk/{place.id}")),
     ]
+
+
+def _quality(grade: SensorGrade | None, said: Words) -> str:
+    """Return how well the motion sensors of a place see, with the grade; nothing before a night could tell."""
+    return "" if grade is None else f"{said.of(QUALITY_WORDS[grade.quality])} ({grade.grade})"
+
+
+def _seeing(grade: SensorGrade | None, said: Words) -> list[Any]:
+    if grade is None:
+        return []
+    means = said.of(QUALITY_MEANS[grade.quality])
+    return [html.P(f"{said('Sensors')}: {_quality(grade, said)}, {means}", className="st-hint")]
 
 
 def _why(decisions: Sequence[Decision], said: Words, hour_minute: HourMinute) -> list[Any]:

@@ -17,6 +17,7 @@ from workplace.errors import StoreUnavailable
 from workplace.events import Decision
 from workplace.hold_outcomes import LOOK_BACK, ZoneOutcome, added_up, zone_outcomes
 from workplace.ports import ConnectSqlite, PlaceTurn, UnclaimedDevice, ZoneBin, ZoneCoverage
+from workplace.sensor_grades import SensorGrade
 
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 #: From this length on, going through a table in its order is faster than fetching its rows one by one through the
@@ -244,6 +245,11 @@ class SqliteHistory:
             )
             for device, gateway, kinds, channels, first_at, last_at, times in rows
         ]
+
+    def sensor_grades(self) -> dict[str, SensorGrade]:
+        """Return place -> how well its motion sensors see; of places that no night could grade, nothing."""
+        rows = self._ask("SELECT place, grade, until, wiring FROM lesson WHERE grade IS NOT NULL")
+        return {place: SensorGrade(grade, from_ms(until), wiring) for place, grade, until, wiring in rows}
 
     def counts(self) -> dict[str, int]:
         """Return rows per table, and the counters that ingest keeps (`count:events`, ...)."""

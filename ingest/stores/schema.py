@@ -13,9 +13,23 @@ from workplace import retention
 from workplace.events import HoldPhase, Occupancy, PolicyMode
 
 #: Raised when a table changes shape; a database of another version is refused, never guessed at.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-#: `event.value` keeps the type of the reading: 0/1 for true and false, a number, or a text.
+#: Databases of these versions are brought up to date when they are opened: only tables and columns were added.
+READABLE_VERSIONS = (1, 2)
+#: Columns that a table had not from the beginning: (table, column, type).
+LATER_COLUMNS = (
+    ("event", "taken_at", "INTEGER"),
+    ("event", "rest_us", "INTEGER"),
+    ("event", "body", "BLOB"),
+    ("hold", "coverage_pct", "REAL"),
+)
+
+#: `event.value` keeps the type of the reading: 0/1 for true and false, a number, or a text. `taken_at` is engine time,
+#: `rest_us` what milliseconds leave out (of `measured_at` times 1000, of `received_at`), `body` the whole message where
+#: the columns do not hold all that decides. Of rows of version 1 all three are null.
+#: `said` holds what was taken in beside events: words about gateways, and requests. A night that is not done (`done_at`
+#: is null) has no result: of `place_timeline` and `settled_state` only nights that are done may be read.
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS engine_state (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
@@ -23,7 +37,8 @@ CREATE TABLE IF NOT EXISTS engine_state (key TEXT PRIMARY KEY, body BLOB NOT NUL
 CREATE TABLE IF NOT EXISTS event (
     id TEXT PRIMARY KEY, gateway TEXT NOT NULL, device TEXT NOT NULL, kind TEXT NOT NULL, channel TEXT,
     value, measured_at INTEGER NOT NULL, received_at INTEGER NOT NULL, clock TEXT NOT NULL,
-    uncertainty_ms INTEGER NOT NULL, seq INTEGER, historical INTEGER NOT NULL);
+    uncertainty_ms INTEGER NOT NULL, seq INTEGER, historical INTEGER NOT NULL,
+    taken_at INTEGER, rest_us INTEGER, body BLOB);
 CREATE INDEX IF NOT EXISTS event_received ON event (received_at);
 
 CREATE TABLE IF NOT EXISTS gateway_status (
@@ -106,15 +121,37 @@ CREATE TABLE IF NOT EXISTS gw_health (
     events INTEGER NOT NULL, late INTEGER NOT NULL, dropped INTEGER NOT NULL, clock_synced INTEGER NOT NULL,
     coverage_pct REAL NOT NULL, PRIMARY KEY (gateway, start)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS gw_health_start ON gw_health (start);
+
+CREATE TABLE IF NOT EXISTS said (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, taken TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS said_at ON said (at);
+
+CREATE TABLE IF NOT EXISTS night (
+    day TEXT PRIMARY KEY, begin_at INTEGER NOT NULL, end_at INTEGER NOT NULL, opened_at INTEGER NOT NULL,
+    upto_event INTEGER NOT NULL, upto_said INTEGER NOT NULL, done_at INTEGER, given_up_at INTEGER, policy_hash TEXT,
+    settled_event INTEGER, settled_said INTEGER, facts INTEGER, too_late INTEGER, decisions INTEGER,
+    digest TEXT, total TEXT, lessons BLOB) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS night_end ON night (end_at);
+
+CREATE TABLE IF NOT EXISTS lesson (
+    place TEXT PRIMARY KEY, until INTEGER NOT NULL, wiring TEXT NOT NULL, grade TEXT,
+    body BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS lesson_until ON lesson (until);
+
+CREATE TABLE IF NOT EXISTS place_timeline (
+    place TEXT NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL, p_occupied REAL NOT NULL,
+    p_held REAL NOT NULL, p_free REAL NOT NULL, PRIMARY KEY (place, at)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS place_timeline_at ON place_timeline (at);
+
+CREATE TABLE IF NOT EXISTS settled_state (
+    day TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (day, key)) WITHOUT ROWID;
 """
 
 #: Where this one is, all are: the script above runs in order.
 LAST_TABLE = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", TABLES)[-1]
 
-#: Columns that came later: (table, column, type). They may be empty, so a file of before is still good.
-LATER_COLUMNS = (("hold", "coverage_pct", "REAL"),)
-
 DESK_LEVEL_DAYS, ZONE_LEVEL_DAYS = retention.DESK_LEVEL_DAYS, retention.ZONE_LEVEL_DAYS
+NIGHT_DAYS = retention.NIGHT_DAYS
 
 #: table -> (time column, days it lives). `place_transition` keeps the newest row of each place whatever its
 #: age.
@@ -128,6 +165,10 @@ RETENTION_DAYS: dict[str, tuple[str, int]] = {
     "request": ("requested_at", DESK_LEVEL_DAYS),
     "quarantine": ("last_at", DESK_LEVEL_DAYS),
     "unclaimed": ("last_at", DESK_LEVEL_DAYS),
+    "said": ("at", DESK_LEVEL_DAYS),
+    "night": ("end_at", NIGHT_DAYS),
+    "lesson": ("until", NIGHT_DAYS),
+    "place_timeline": ("at", DESK_LEVEL_DAYS),
     "gap": ("to_at", ZONE_LEVEL_DAYS),
     "zone_5m": ("start", ZONE_LEVEL_DAYS),
     "zone_outcome": ("start", ZONE_LEVEL_DAYS),

@@ -16,6 +16,7 @@ import msgspec
 
 from ingest.stores.schema import (
     LATER_COLUMNS,
+    READABLE_VERSIONS,
     SCHEMA_VERSION,
     TABLES,
     GatewayBin,
@@ -83,10 +84,10 @@ class SqliteStore:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise _Damaged(found)
-        connection.executescript(TABLES)
-        version = self.meta("schema_version")
-        if version not in (None, SCHEMA_VERSION):
+        version = self.meta("schema_version") if self._has_tables() else None
+        if version not in (None, *READABLE_VERSIONS):
             raise SettingInvalid(f"{self._path} has schema {version}, this program writes {SCHEMA_VERSION}")
+        connection.executescript(TABLES)
         self._bring_up_to_date()
         with self.transaction() as transaction:
             transaction.set_meta("schema_version", SCHEMA_VERSION)
@@ -100,9 +101,12 @@ class SqliteStore:
         if not self._rows("SELECT 1 FROM zone_hour LIMIT 1"):
             self._connection.execute(FOLD_HOURS, (0, 1 << 62))
 
-    def _was_closed_well(self) -> bool:
+    def _has_tables(self) -> bool:
         names = self._connection.execute("SELECT name FROM sqlite_master WHERE name = 'meta'").fetchall()
-        return not names or self.meta("closed_well") == 1
+        return bool(names)
+
+    def _was_closed_well(self) -> bool:
+        return not self._has_tables() or self.meta("closed_well") == 1
 
     def _move_aside(self, now: datetime) -> Path:
         aside = self._path.with_name(f"{self._path.name}.damaged-{now:%Y%m%dT%H%M%S}")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from ingest.quarantine import Rejected
+from ingest.stores.event_rows import event_row
 from ingest.stores.line_protocol import Line
+from ingest.stores.night_rows import NightRows
 from ingest.stores.schema import (
     DESK_LEVEL_DAYS,
     MAX_DEAD_LETTERS,
@@ -42,7 +45,7 @@ from workplace.ports import ZoneBin
 _CHUNK = 500
 _DAY_MS = 86_400_000
 
-_INSERT_EVENT = "INSERT OR IGNORE INTO event VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT_EVENT = "INSERT OR IGNORE INTO event VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _INSERT_TRANSITION = "INSERT OR REPLACE INTO place_transition VALUES (?,?,?,?,?,?,?,?,?)"
 _INSERT_ZONE = "INSERT OR REPLACE INTO zone_5m VALUES (?,?,?,?,?,?,?,?,?)"
 _INSERT_HOUR = "INSERT OR REPLACE INTO desk_hour VALUES (?,?,?,?,?,?,?)"
@@ -74,11 +77,8 @@ _INSERT_REJECTED = (
 )
 
 
-class Transaction:
+class Transaction(NightRows):
     """Thin: one method per fact, no decisions."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
 
     # Messages
 
@@ -92,8 +92,10 @@ class Transaction:
             found.update(row[0] for row in rows)
         return found
 
-    def add_events(self, events: Iterable[SensorEvent]) -> None:
-        self._connection.executemany(_INSERT_EVENT, [_event_row(event) for event in events])
+    def add_events(self, events: Iterable[SensorEvent], taken_at: Iterable[datetime] = ()) -> None:
+        """Store events, with the engine times at which they were taken in where they are known."""
+        rows = [event_row(event, at) for event, at in zip_longest(events, taken_at)]
+        self._connection.executemany(_INSERT_EVENT, rows)
 
     def add_request(self, request: Request, reply: Reply | None) -> None:
         self._connection.execute(
@@ -376,24 +378,6 @@ class Transaction:
 
     def _changed(self, statement: str, *parameters: object) -> int:
         return max(int(self._connection.execute(statement, parameters).rowcount), 0)
-
-
-def _event_row(event: SensorEvent) -> tuple[object, ...]:
-    value = event.value
-    return (
-        event.id,
-        event.gateway,
-        event.device,
-        event.kind,
-        event.channel,
-        int(value) if isinstance(value, bool) else value,
-        to_ms(event.measured_at),
-        to_ms(event.received_at),
-        event.clock,
-        event.uncertainty_ms,
-        event.seq,
-        int(event.historical or event.retained),
-    )
 
 
 def _stranger_row(row: tuple[Any, ...] | None, said: Sequence[SensorEvent]) -> tuple[object, ...]:

@@ -14,7 +14,7 @@ from ingest.rollups import BIN_MS, length_class
 from ingest.stores.history import SqliteHistory
 from ingest.stores.history_store import HoldBucket
 from ingest.stores.line_protocol import LineEncoder
-from ingest.stores.schema import HOLD_LENGTHS_S, LONGER_S, GatewayBin, TransitionRow, to_ms
+from ingest.stores.schema import HOLD_LENGTHS_S, LAST_TABLE, LONGER_S, GatewayBin, TransitionRow, to_ms
 from ingest.stores.sqlite_store import SqliteStore
 from workplace.events import GatewayHealth, HoldPhase
 from workplace.floor_plan import FloorPlan
@@ -200,6 +200,7 @@ def test_a_file_of_before_gets_what_it_lacks_and_keeps_what_it_has(path: Path) -
     store.close()
     old = sqlite3.connect(path, isolation_level=None)
     for statement in (
+        f"DROP TABLE {LAST_TABLE}",
         "DROP TABLE gw_health",
         "DROP TABLE hold_day",
         "DROP TABLE zone_hour",

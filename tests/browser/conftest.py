@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,10 @@ from workplace.events import (
     ZoneState,
 )
 from workplace.hold_outcomes import ZoneOutcome
+from workplace.occupancy.interface import wiring_of
 from workplace.policy import Policy
 from workplace.ports import PlaceTurn, Received, ZoneBin, ZoneCoverage
+from workplace.sensor_grades import GradeName, SensorGrade
 from workplace.topics import Topics
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +119,13 @@ class MadeHistory:
                 rows.append(ZoneBin(zone, at, used, round(used) + 1, 1.0, capacity - used, 2, capacity, 97.0))
                 at += timedelta(minutes=5)
         return rows
+
+    def sensor_grades(self) -> dict[str, SensorGrade]:
+        grades: tuple[GradeName, ...] = ("B", "C", "D")
+        return {
+            place.id: SensorGrade(grade, MORNING, wiring_of(place))
+            for place, grade in zip(self._plan.place.values(), cycle(grades), strict=False)
+        }
 
     def decision(self, id_: str) -> Decision | None:
         return next((one for one in self.decisions(place="3-T01", limit=9) if one.id == id_), None)

@@ -424,6 +424,10 @@ def test_the_table_of_all_places_holds_the_same_facts(site: Any, pages: Any, sho
     page.get_by_text("Alle plekken als tabel").first.click()
     rows = page.locator("#all-places tbody tr")
     expect(rows).to_have_count(65)
+    qualities = {
+        row.split(" ")[0] for row in page.locator("#all-places tbody td:last-child").all_inner_texts()
+    }
+    assert qualities == {"goed", "matig", "zwak"}
     shoot(page, "staff_table")
 
 

@@ -10,13 +10,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from workplace.events import Command, GatewayStatus, PlaceState, Reply, Request, SensorEvent, ZoneState
+from workplace.events import (
+    Command,
+    GatewayStatus,
+    NightLessons,
+    PlaceState,
+    Reply,
+    Request,
+    SensorEvent,
+    ZoneState,
+)
 from workplace.floor_plan import FloorPlan
 from workplace.holds import digest, records, requests, views
 from workplace.holds.hold import Mark
 from workplace.holds.listening import ListeningSite
 from workplace.holds.outcome import Draft, Outcome
-from workplace.occupancy.interface import OccupancyModel
+from workplace.occupancy.interface import OccupancyModel, wiring_of
 from workplace.occupancy.sensor_memory import SHORT_GAP
 from workplace.policy import Policy
 
@@ -49,12 +58,14 @@ class SiteEngine(ListeningSite):
         self._draft.commands = self.lights()
         return self._take()
 
-    def apply(self, fact: SensorEvent | GatewayStatus | Request, now: datetime) -> Outcome:
+    def apply(self, fact: SensorEvent | GatewayStatus | Request | NightLessons, now: datetime) -> Outcome:
         """Take in one fact; whatever fell due before it happens first, at its own time."""
         self._run_to(now)
         match fact:
             case Request():
                 self._answer(fact)
+            case NightLessons():
+                self._learn(fact)
             case GatewayStatus():
                 if not self._is_old_news(fact):
                     self._hear(fact)
@@ -104,7 +115,9 @@ class SiteEngine(ListeningSite):
             what, _, name = key.partition(":")
             if what == "place":
                 now = self._places[name]
-                found[key] = records.write((records.wiring_of(now.place), now.memory, now.hold, now.wake_at))
+                found[key] = records.write((wiring_of(now.place), now.memory, now.hold, now.wake_at))
+            elif what == records.LESSONS:
+                found[key] = records.write(self.lessons)
             else:
                 found[key] = records.write(self._groups[name])
         found |= self.guard.take_changes()
@@ -121,7 +134,7 @@ class SiteEngine(ListeningSite):
         """
         site = records.read_site(stored.get(records.SITE))
         if site is None:
-            self._begin(now)
+            self._begin(now, {key: body for key, body in stored.items() if key == records.LESSONS})
             return
         self.guard.stopped, self._exempt = site.is_paused, dict(site.exempt)
         self._gateway_at, self._answered = dict(site.gateway_at), dict(site.answered)

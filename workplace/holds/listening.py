@@ -11,14 +11,15 @@ from workplace.floor_plan import FloorPlan
 from workplace.holds import mass_event, requests, views
 from workplace.holds.buttons import Buttons
 from workplace.holds.hold import Mark
+from workplace.holds.learning import LearningSite
 from workplace.holds.mass_event import Told
-from workplace.holds.site import PlaceNow, Site
+from workplace.holds.site import PlaceNow
 from workplace.holds.wiring import Wiring
 from workplace.occupancy.interface import DeviceHeard, Evidence, OccupancyModel, Sensed
 from workplace.policy import Policy
 
 
-class ListeningSite(Site):
+class ListeningSite(LearningSite):
     """A site that hears."""
 
     def __init__(self, plan: FloorPlan, policy: Policy, model: OccupancyModel[Any] | None = None) -> None:

@@ -10,9 +10,11 @@ import msgspec
 from workplace.floor_plan import Place
 from workplace.holds.hold import Hold
 from workplace.holds.scarcity import Scarcity
+from workplace.occupancy.interface import wiring_of
 
 SITE = "site"
 BREAKER = "breaker"
+LESSONS = "lessons"
 
 RecordT = TypeVar("RecordT")
 
@@ -79,11 +81,6 @@ class PlaceReader:
         except msgspec.MsgspecError:
             return None
         return found if found.wiring == wiring_of(place) else None
-
-
-def wiring_of(place: Place) -> str:
-    """Return what a memory of this place depends on."""
-    return " ".join(f"{sensor.device}/{sensor.channel}/{sensor.kind}" for sensor in place.sensors)
 
 
 def read_as(record: bytes | None, what: type[RecordT]) -> RecordT | None:

@@ -15,14 +15,14 @@ from typing import Any, Final
 import msgspec
 
 from workplace.codec import encode
-from workplace.events import AnyMessage, Decision, GatewayStatus, Request, SensorEvent
+from workplace.events import AnyMessage, Decision, GatewayStatus, NightLessons, Request, SensorEvent
 from workplace.floor_plan import FloorPlan
 from workplace.holds.engine import SiteEngine
 from workplace.holds.outcome import Outcome
 from workplace.occupancy.interface import OccupancyModel
 from workplace.policy import Policy
 
-Fact = SensorEvent | GatewayStatus | Request
+Fact = SensorEvent | GatewayStatus | Request | NightLessons
 
 #: How late a fact may come. The occupancy filter reaches back as far; what is older is stored, never decided upon.
 HORIZON: Final = timedelta(minutes=50)
@@ -38,11 +38,19 @@ def happened_at(fact: Fact, arrived_at: datetime) -> datetime:
             return fact.at or arrived_at
         case Request():
             return fact.requested_at
+        case NightLessons():
+            return fact.from_at
 
 
 def id_of(fact: Fact, at: datetime) -> str:
     """Return what tells a fact from others: a redelivery has the same."""
-    return f"{fact.gateway} {fact.status} {at.isoformat()}" if isinstance(fact, GatewayStatus) else fact.id
+    match fact:
+        case GatewayStatus():
+            return f"{fact.gateway} {fact.status} {at.isoformat()}"
+        case NightLessons():
+            return f"night {fact.day}"
+        case _:
+            return fact.id
 
 
 class SettledSite:
@@ -52,6 +60,7 @@ class SettledSite:
         self.engine = SiteEngine(plan, policy, model)
         self._waiting: dict[str, tuple[datetime, Fact]] = {}
         self._until: datetime | None = None
+        self._horizon: datetime | None = None
         self.too_late = 0
         """Facts that came after their time was settled: a repeat, or more than the horizon late."""
 
@@ -65,9 +74,10 @@ class SettledSite:
         return self._until
 
     def take(self, fact: Fact, arrived_at: datetime) -> None:
-        """Keep a fact until it is settled."""
+        """Keep a fact until it is settled; whether it is too late follows from arrivals alone."""
         at = happened_at(fact, arrived_at)
-        if self._until is not None and at <= self._until:
+        self._horizon = max(self._horizon or arrived_at - HORIZON, arrived_at - HORIZON)
+        if at <= self._horizon or (self._until is not None and at <= self._until):
             self.too_late += 1
         else:
             self._waiting.setdefault(id_of(fact, at), (at, fact))
@@ -109,7 +119,7 @@ class SettledSite:
             self.engine.restore(stored, self._until)
         for at, body in msgspec.json.decode(stored[_WAITING], type=list[tuple[datetime, str]]):
             fact = msgspec.json.decode(body, type=AnyMessage)
-            if isinstance(fact, SensorEvent | GatewayStatus | Request):
+            if isinstance(fact, SensorEvent | GatewayStatus | Request | NightLessons):
                 self._waiting[id_of(fact, at)] = (at, fact)
 
 

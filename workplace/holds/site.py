@@ -28,7 +28,7 @@ from workplace.occupancy.models import model_of
 from workplace.policy import Policy
 
 #: Wake-ups that fall due together happen in this order.
-_CALENDAR, _GROUP, _PLACE, _GUARD = 0, 1, 2, 3
+_CALENDAR, _GROUP, _PLACE, _GUARD, _LESSONS = 0, 1, 2, 3, 4
 
 
 @dataclass(slots=True)
@@ -69,6 +69,7 @@ class Site:
         self.plan, self.policy = plan, policy
         self.model: OccupancyModel[Any] = model_of(policy, plan) if model is None else model
         self.now: datetime | None = None
+        self._lessons_at: datetime | None = None
         self.guard = Guard(plan, policy.settings.breaker)
         self._guard_at: datetime | None = None
         self._guard_marks = 0
@@ -96,6 +97,7 @@ class Site:
         """Set up every zone, group and place at `now`, from records where there are any."""
         self.now = now
         self.guard.restore(stored or {})
+        self._recall_lessons(stored or {})
         for zone in self.plan.zone.values():
             rules = Rules.of(self.policy, zone, self.plan.tz)
             self._zones[zone.id] = ZoneNow(zone, rules, self._timetable.of(zone.id, now))
@@ -115,6 +117,7 @@ class Site:
                 self._wake_place(runtime, record.wake_at)
                 self._show(runtime)
         self._set_calendar_wake()
+        self._set_lessons_wake(self._lessons_at)
         for group in self._groups:
             self._wake_group(group)
         for runtime_zone in self._zones.values():
@@ -165,6 +168,8 @@ class Site:
             self._guard_at = None
             self._watch_over()
             self._judge(is_due=True)
+        elif kind == _LESSONS:
+            self._turn_zone()
         else:
             self._places[name].wake_at = None
             self._step(self._places[name])
@@ -177,6 +182,8 @@ class Site:
             return at == scarcity.wake_at(self._groups[name], self.policy.settings.scarcity)
         if kind == _GUARD:
             return at == self._guard_at
+        if kind == _LESSONS:
+            return at == self._lessons_at
         return at == self._places[name].wake_at
 
     def _turn_calendar(self) -> None:
@@ -392,6 +399,17 @@ class Site:
         for zone in self._zones.values():
             self._step_zone(zone)
         return True
+
+    def _set_lessons_wake(self, at: datetime | None) -> None:
+        if at is not None:
+            heappush(self._wakes, (at, _LESSONS, ""))
+        self._lessons_at = at
+
+    def _recall_lessons(self, stored: Mapping[str, bytes]) -> None:
+        """Take up what the nights taught; `LearningSite` knows how."""
+
+    def _turn_zone(self) -> None:
+        """Let another zone decide by what the last night taught from now on."""
 
     def _set_guard_wake(self) -> None:
         at = self.guard.wake_at(self._time())

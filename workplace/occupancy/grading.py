@@ -25,6 +25,7 @@ from workplace.occupancy.sensor_now import Event
 from workplace.occupancy.smoothing import Known
 from workplace.occupancy.vectors import Columns, Vector, times
 from workplace.occupancy.verdicts import FREE, OCCUPIED
+from workplace.sensor_grades import GradeName
 
 #: What yesterday is worth today. Lower: one odd day decides; higher: a moved sensor keeps its old grade.
 FADES: Final = 0.9
@@ -47,6 +48,12 @@ class Lessons(msgspec.Struct, frozen=True, array_like=True):
     arrivals: tuple[float, ...] = (0.0,) * len(BAND_HOURS)
     usual: tuple[float, ...] = (0.0,) * len(BAND_HOURS)
 
+    @property
+    def fits(self) -> bool:
+        """Whether it was learned with the tables that this program has."""
+        lengths = (len(self.grades), len(self.aisles), len(self.arrivals), len(self.usual))
+        return lengths == (len(GRADES), len(TRAFFIC), len(BAND_HOURS), len(BAND_HOURS))
+
 
 def motion_of(lessons: Lessons) -> Motion:
     """Return the grade and the aisle that fit the days best."""
@@ -55,6 +62,11 @@ def motion_of(lessons: Lessons) -> Motion:
         grade if any(lessons.grades) else Motion().grade,
         _best(lessons.aisles) if any(lessons.aisles) else Motion().traffic,
     )
+
+
+def grade_name(lessons: Lessons) -> GradeName | None:
+    """Return the grade of the motion sensors of a place, A to E; None while no day told it."""
+    return GRADES[motion_of(lessons).grade].name if any(lessons.grades) else None
 
 
 def busy_of(zone: Sequence[Lessons]) -> tuple[int, ...]:

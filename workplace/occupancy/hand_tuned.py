@@ -6,7 +6,7 @@ model has to beat on accuracy and on false releases.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ import msgspec
 
 from workplace.events import Occupancy, Signal
 from workplace.floor_plan import Place, Sensor
+from workplace.occupancy.generator import Habits
 from workplace.occupancy.interface import Belief, DeviceHeard, Evidence, GatewayHeard, Sensed
 from workplace.occupancy.sensor_memory import (
     SensorMemory,
@@ -110,6 +111,10 @@ class HandTuned:
             for sensor, memory in zip(place.sensors, state.sensors, strict=True)
             if memory.newest_at is not None
         )
+
+    def taught(self, habits: Mapping[str, Habits]) -> HandTuned:  # noqa: ARG002 - the interface names it
+        """Return the same rule: it learns nothing."""
+        return self
 
     def _stretch(self, place: Place, state: HandTunedState, sign_at: datetime) -> datetime:
         """Return where the stretch of presence begins that a new sign at `sign_at` belongs to."""

@@ -136,6 +136,15 @@ class HiddenMarkov:
     def signals(self, place: Place, state: FilterState, now: datetime) -> tuple[Signal, ...]:
         return self.rule.signals(place, state.rule, now)
 
+    def taught(self, habits: Mapping[str, Habits]) -> HiddenMarkov:
+        """Return the filter with these habits; what was computed of places whose habits stay is kept."""
+        same = {
+            place: memo
+            for place, memo in self._memos.items()
+            if self.habits.get(place, Habits()) == habits.get(place, Habits())
+        }
+        return HiddenMarkov(self.rule, self.debounce, self.tz, dict(habits), same)
+
     # --- how it is put together
 
     def _memo(self, place: Place) -> _Memo:

@@ -6,6 +6,7 @@ all live evidence, also late, and decides itself what lateness means to it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +14,7 @@ import msgspec
 
 from workplace.events import Occupancy, Signal
 from workplace.floor_plan import Place
+from workplace.occupancy.generator import Habits
 
 
 class Sensed(msgspec.Struct, frozen=True):
@@ -99,3 +101,11 @@ class OccupancyModel(Protocol[StateT]):
 
     def signals(self, place: Place, state: StateT, now: datetime) -> tuple[Signal, ...]:
         """Return what the belief rests on, for the decision record."""
+
+    def taught(self, habits: Mapping[str, Habits]) -> OccupancyModel[StateT]:
+        """Return the model that knows these habits by place, and of other places nothing; states stay good for it."""
+
+
+def wiring_of(place: Place) -> str:
+    """Return what a memory of this place depends on."""
+    return " ".join(f"{sensor.device}/{sensor.channel}/{sensor.kind}" for sensor in place.sensors)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from workplace.sensor_grades import GradeName
+
 FREE, HELD, ARRIVING, DOCK_ACTIVE, DOCK_STILL, BARE_ACTIVE, BARE_STILL = range(7)
 PRESENT: Final = (ARRIVING, DOCK_ACTIVE, DOCK_STILL, BARE_ACTIVE, BARE_STILL)
 
@@ -106,7 +108,7 @@ class MotionGrade:
     """How well a motion sensor sees its seat: hits per hour of a moving and of a still body, and `edge_seen`, the
     share of comings and goings that it notices. Grades A to E; the prior says how common each is."""
 
-    name: str
+    name: GradeName
     active: float
     still: float
     edge_seen: float
