@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -71,7 +71,12 @@ class PageContext:
         return "" if at is None else f"{self.local(at):%H:%M}"
 
     async def ask(
-        self, action: RequestAction, *, role: str, place: str | None = None, minutes: int | None = None
+        self,
+        action: RequestAction,
+        *,
+        role: Literal["staff", "desk", "works_council"],
+        place: str | None = None,
+        minutes: int | None = None,
     ) -> Outcome:
         """Send a wish to the engine and return what became of it; never raises for a silent engine."""
         request = Request(
@@ -80,7 +85,7 @@ class PageContext:
             place=place,
             action=action,
             minutes=minutes,
-            role="desk" if role == "desk" else "staff",
+            role=role,
             requested_at=self.clock.now(),
             reply_to="dashboard",
         )

@@ -12,7 +12,6 @@ import uvicorn
 
 from plekvrij import sqlite_driver
 from plekvrij.wiring import Site
-from workplace import working_time
 from workplace.errors import SettingInvalid
 from workplace.events import ZoneState
 from workplace.ports import Clock, OpenLink
@@ -41,6 +40,7 @@ async def serve(
     port: int,
     version: str,
     staff_password: str | None = None,
+    council_password: str | None = None,
     ready: Callable[[], None],
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
 ) -> None:
@@ -50,6 +50,8 @@ async def serve(
         SettingInvalid: the port is taken.
     """
     from dashboard.app import create_app
+    from dashboard.council.versions import VersionFolder
+    from dashboard.desk_page.taps import TapFolder
     from dashboard.live_site import LiveSite
     from dashboard.requests import RequestClient
     from dashboard.settings import LOOPBACK_HOSTS, DashboardSettings
@@ -75,8 +77,14 @@ async def serve(
             version=version,
             walks=Walks(site.plan, clock, WalkFolder(database.parent / "walks"), open_link),
             usage=SqliteUsage(sqlite_driver.connect, database),
-            working=working_time.of_policy(site.policy),
-            settings=DashboardSettings(allowed_hosts=(*LOOPBACK_HOSTS, host), staff_password=staff_password),
+            rules=site.policy,
+            versions=VersionFolder(database.parent / "policies"),
+            taps=TapFolder(database.parent / "taps", site.policy.settings.privacy.desk_level_days),
+            settings=DashboardSettings(
+                allowed_hosts=(*LOOPBACK_HOSTS, host),
+                staff_password=staff_password,
+                council_password=council_password,
+            ),
         )
         config = uvicorn.Config(
             app,
