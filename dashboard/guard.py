@@ -25,8 +25,8 @@ from dashboard.settings import DashboardSettings
 current_language: ContextVar[i18n.Language] = ContextVar("current_language", default=i18n.DEFAULT_LANGUAGE)
 
 #: Everything that exists; the catch-all of Dash would otherwise answer 200 to any address.
-_KNOWN_PREFIXES = ("/wall/", "/desk/", "/api/", "/static/", "/staff/", "/map/", "/walk/")
-_KNOWN_PATHS = frozenset({"/", "/wall", "/live", "/staff", "/walk", "/healthz", "/favicon.ico"})
+_KNOWN_PREFIXES = ("/wall/", "/desk/", "/api/", "/static/", "/staff/", "/map/", "/walk/", "/council/")
+_KNOWN_PATHS = frozenset({"/", "/wall", "/council", "/live", "/staff", "/walk", "/healthz", "/favicon.ico"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _STRICT = (
@@ -113,23 +113,29 @@ class Guard:
             return PlainTextResponse("this request came from another site\n", status_code=403)
         if path not in _KNOWN_PATHS and not path.startswith(_KNOWN_PREFIXES):
             return self._not_found()
+        settings = self._settings
         if _is_for_staff(scope["method"], path):
-            return self._check_staff(scope, headers)
+            return _check("staff", (settings.staff_password,), scope, headers)
+        if path.startswith("/council/"):
+            return _check("council", (settings.council_password, settings.staff_password), scope, headers)
         return None
 
-    def _check_staff(self, scope: Scope, headers: Headers) -> Response | None:
-        password = self._settings.staff_password
-        if password is None:
-            if _is_loopback(scope):
-                return None
-            return PlainTextResponse(
-                "staff pages answer on this machine only until a staff password is set\n", status_code=403
-            )
-        if _has_password(headers.get("authorization", ""), password):
+
+def _check(role: str, passwords: tuple[str | None, ...], scope: Scope, headers: Headers) -> Response | None:
+    """Return a refusal unless the caller knows one of the passwords that are set; without any, is on this machine."""
+    known = [password for password in passwords if password is not None]
+    if not known:
+        if _is_loopback(scope):
             return None
         return PlainTextResponse(
-            "staff password needed\n", status_code=401, headers={"WWW-Authenticate": 'Basic realm="staff"'}
+            f"{role} pages answer on this machine only until a {role} password is set\n", status_code=403
         )
+    given = headers.get("authorization", "")
+    if any(_has_password(given, password) for password in known):
+        return None
+    return PlainTextResponse(
+        f"{role} password needed\n", status_code=401, headers={"WWW-Authenticate": f'Basic realm="{role}"'}
+    )
 
 
 def _is_for_staff(method: str, path: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -27,6 +27,8 @@ from workplace.errors import BrokerUnreachable
 from workplace.events import Reply, Request, RequestAction
 from workplace.floor_plan import Floor, FloorPlan
 from workplace.ports import Clock, HistoryReader
+from workplace.usage_port import UsageReader
+from workplace.working_time import WorkingTime
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +58,8 @@ class PageContext:
     static: StaticFilesBundle
     templates: Environment
     grades: Grades
+    working: WorkingTime
+    usage: UsageReader | None = None
 
     def floor_view(self, floor: Floor) -> FloorView:
         return view_floor(self.plan, floor, self.live.snapshot(), self.clock.now(), self.settings)
@@ -67,7 +71,12 @@ class PageContext:
         return "" if at is None else f"{self.local(at):%H:%M}"
 
     async def ask(
-        self, action: RequestAction, *, role: str, place: str | None = None, minutes: int | None = None
+        self,
+        action: RequestAction,
+        *,
+        role: Literal["staff", "desk", "works_council"],
+        place: str | None = None,
+        minutes: int | None = None,
     ) -> Outcome:
         """Send a wish to the engine and return what became of it; never raises for a silent engine."""
         request = Request(
@@ -76,7 +85,7 @@ class PageContext:
             place=place,
             action=action,
             minutes=minutes,
-            role="desk" if role == "desk" else "staff",
+            role=role,
             requested_at=self.clock.now(),
             reply_to="dashboard",
         )

@@ -20,6 +20,8 @@ class DashboardSettings:
             which stops other sites from reaching it through a name of their own (DNS rebinding).
         staff_password: when set, staff pages and requests over the interface ask for it (HTTP Basic, any user
             name). When None they answer callers on this machine only.
+        council_password: when set, the stop switch on the page of the works council asks for it; the password of
+            staff is taken there too. Without either it answers callers on this machine only.
         stale_after_s: silence of a zone, real seconds, before its numbers turn grey. They come every 5 s:
             lower cries wolf at one lost message, higher shows old numbers as new.
         off_after_s: silence before numbers disappear. Lower empties screens in a short outage, higher sends
@@ -36,6 +38,7 @@ class DashboardSettings:
     port: int = 8080
     allowed_hosts: tuple[str, ...] = LOOPBACK_HOSTS
     staff_password: str | None = None
+    council_password: str | None = None
     stale_after_s: float = 20.0
     off_after_s: float = 120.0
     heartbeat_s: float = 5.0

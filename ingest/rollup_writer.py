@@ -16,10 +16,11 @@ from ingest.rollups import (
     zone_bins,
 )
 from ingest.stores.line_protocol import Line, LineEncoder
-from ingest.stores.schema import DESK_LEVEL_DAYS, HoldEnded, TransitionRow, from_ms, to_ms
+from ingest.stores.schema import DESK_LEVEL_DAYS, OUTCOMES_UNTIL, HoldEnded, TransitionRow, from_ms, to_ms
 from ingest.stores.sqlite_store import SqliteStore
 from ingest.stores.transaction import Transaction
 from workplace.floor_plan import FloorPlan, Zone
+from workplace.hold_outcomes import LEAST_PLACES, LOOK_AHEAD, LOOK_BACK, zone_outcomes
 
 #: At most this much site time in one transaction: a long stop must not make one long commit.
 _STRETCH_MS = DAY_MS
@@ -44,6 +45,7 @@ class RollupWriter:
         self._store = store
         self._zones = [zone for zone in plan.zone.values() if counted_places(zone)]
         self._counted = frozenset(place for zone in self._zones for place in counted_places(zone))
+        self._large = {zone.id for zone in plan.zone.values() if len(zone.places) >= LEAST_PLACES}
         self._encoder = encoder
         # A day is made again from its holds, so these must be kept until well into the next.
         self._keeps_yesterday = desk_level_days >= _DAYS_TO_CORRECT
@@ -68,6 +70,7 @@ class RollupWriter:
         if self._store.meta(_HOURS_UNTIL) != hours_before:
             # The day so far, once an hour; it is sent when it is over.
             self._put_days(transaction, to_ms(now) // DAY_MS * DAY_MS, to_ms(now))
+        lines += self._run(transaction, now - LOOK_AHEAD, None, OUTCOMES_UNTIL, DAY_MS, self._put_outcomes)
         late_ms = late_ms if self._keeps_yesterday else None
         return lines + self._run(transaction, now, late_ms, _DAYS_UNTIL, DAY_MS, self._put_days)
 
@@ -137,6 +140,14 @@ class RollupWriter:
             if self._encoder is not None:
                 lines += [line for row in hours if (line := self._encoder.desk_hour(row)) is not None]
         return lines
+
+    def _put_outcomes(self, transaction: Transaction, begin: int, end: int) -> list[Line]:
+        """Count how the holds of a day ended; not of a zone of few places: its counts would tell of single ones."""
+        from_at, to_at = from_ms(begin), from_ms(end)
+        told = self._store.told(to_ms(from_at - LOOK_BACK), to_ms(to_at + LOOK_AHEAD))
+        found = zone_outcomes(told, from_at, to_at)
+        transaction.put_zone_outcomes(begin, [one for one in found if one.zone in self._large])
+        return []
 
     def _put_days(self, transaction: Transaction, begin: int, end: int) -> list[Line]:
         days = hold_days(self._store.holds_ended(begin, end), self._counted)

@@ -27,6 +27,8 @@ from workplace.errors import SettingInvalid
 _MANIFEST = "manifest.json"
 #: A name in an archive comes from outside: it can only lie inside the folder.
 _SAFE_NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
+#: What the pages keep beside the databases.
+_FOLDERS = ("walks", "policies", "taps")
 _CHUNK = 1 << 20
 _BUSY_MS = 30_000
 
@@ -45,7 +47,7 @@ class _Manifest(msgspec.Struct, frozen=True, tag="plekvrij-backup", tag_field="k
 
 
 def backup(data: Path, out: Path, documents: tuple[Path, ...] = ()) -> list[str]:
-    """Write the databases and walks of `data`, and the documents, into the new file `out`; return their names.
+    """Write the databases of `data`, what its pages keep and the documents into the new file `out`; return the names.
 
     Raises:
         SettingInvalid: nothing to copy, `out` exists, a database is damaged, or a file cannot be read or written.
@@ -60,7 +62,9 @@ def backup(data: Path, out: Path, documents: tuple[Path, ...] = ()) -> list[str]
         folder = Path(name)
         names = [_copy_database(file, folder / file.name) for file in sorted(data.glob("*.db"))]
         names += [
-            _copy(file, folder / "walks" / file.name, folder) for file in sorted((data / "walks").glob("*"))
+            _copy(file, folder / part / file.name, folder)
+            for part in _FOLDERS
+            for file in sorted((data / part).glob("*"))
         ]
         names += [_copy(file, folder / "documents" / file.name, folder) for file in documents]
         entries = tuple(_entry(folder / one, one) for one in names)

@@ -14,6 +14,7 @@ from plekvrij import (
     night_commands,
     policy_command,
     process_commands,
+    qr_command,
     wiring,
 )
 from plekvrij.arguments import ha_prefix as _ha_prefix
@@ -220,6 +221,7 @@ COMMANDS: dict[str, CommandSpec] = {
         *channel_commands.COMMANDS,
         *care_commands.COMMANDS,
         *export_command.COMMANDS,
+        *qr_command.COMMANDS,
         CommandSpec(
             "replay",
             "Send a recording of real sensors through the whole way and compare with the truth, or print the digest of"

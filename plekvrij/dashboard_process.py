@@ -40,6 +40,7 @@ async def serve(
     port: int,
     version: str,
     staff_password: str | None = None,
+    council_password: str | None = None,
     ready: Callable[[], None],
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
 ) -> None:
@@ -49,12 +50,15 @@ async def serve(
         SettingInvalid: the port is taken.
     """
     from dashboard.app import create_app
+    from dashboard.council.versions import VersionFolder
+    from dashboard.desk_page.taps import TapFolder
     from dashboard.live_site import LiveSite
     from dashboard.requests import RequestClient
     from dashboard.settings import LOOPBACK_HOSTS, DashboardSettings
     from dashboard.walk.session import Walks
     from dashboard.walk.store import WalkFolder
     from ingest.stores.history import SqliteHistory
+    from ingest.stores.usage import SqliteUsage
 
     topics = Topics(site.plan.site)
     live = LiveSite(site.plan, clock)
@@ -72,7 +76,15 @@ async def serve(
             clock=clock,
             version=version,
             walks=Walks(site.plan, clock, WalkFolder(database.parent / "walks"), open_link),
-            settings=DashboardSettings(allowed_hosts=(*LOOPBACK_HOSTS, host), staff_password=staff_password),
+            usage=SqliteUsage(sqlite_driver.connect, database),
+            rules=site.policy,
+            versions=VersionFolder(database.parent / "policies"),
+            taps=TapFolder(database.parent / "taps", site.policy.settings.privacy.desk_level_days),
+            settings=DashboardSettings(
+                allowed_hosts=(*LOOPBACK_HOSTS, host),
+                staff_password=staff_password,
+                council_password=council_password,
+            ),
         )
         config = uvicorn.Config(
             app,

@@ -110,6 +110,7 @@ def print_addresses(site: wiring.Site, host: str, port: int) -> None:
     desk = next((place for place in places if place.light is not None), places[0])
     print(f"Wall screen   {base}/wall/{busiest.id}")
     print(f"Staff page    {base}/staff/")
+    print(f"Works council {base}/council")
     print(f"Desk page     {base}/desk/{desk.id}")
     print(f"Health        {base}/api/v1/health", flush=True)
 

@@ -6,6 +6,7 @@ file, which is the order of receiving; nothing is sorted by measuring time, so t
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
@@ -49,7 +50,7 @@ class Recording:
 
     plan: FloorPlan
     told: dict[str, Told]
-    truth: dict[str, list[tuple[datetime, TruthState]]]
+    truth: dict[str, list[tuple[datetime, TruthState | None]]]
     events: int = 0
     unreadable: int = 0
     unknown_devices: dict[str, int] = field(default_factory=dict)
@@ -114,16 +115,29 @@ def read_recording(plan: FloorPlan, events_file: Path, truth_file: Path) -> Reco
 
 def _read_truth(found: Recording, file: Path) -> None:
     decoder = msgspec.json.Decoder(TruthChange)
+    ends: list[TruthChange] = []
     for line in _lines(file):
         change = _decoded(decoder, line, found)
         if change is None:
             continue
         if change.place in found.truth:
             found.truth[change.place].append((change.at, change.state))
+            if change.until is not None:
+                ends.append(change)
         else:
             found.unknown_places += 1
     for steps in found.truth.values():
         steps.sort(key=lambda step: step[0])
+    for change in ends:
+        _end(found.truth[change.place], change)
+
+
+def _end(steps: list[tuple[datetime, TruthState | None]], moment: TruthChange) -> None:
+    """Let the truth of a moment end, unless something newer is known by then."""
+    assert moment.until is not None  # noqa: S101 - only those come here
+    number = bisect_right(steps, moment.at, key=lambda step: step[0])
+    if number == len(steps) or steps[number][0] > moment.until:
+        steps.insert(number, (moment.until, None))
 
 
 def _decoded(decoder: msgspec.json.Decoder[FactT], line: bytes, found: Recording) -> FactT | None:
@@ -140,8 +154,10 @@ def _tell(found: Recording, wiring: Wiring, fact: SensorEvent | GatewayStatus, n
 
 
 def _lines(file: Path) -> Iterable[bytes]:
+    """Return the lines of a file, or of all files of a folder by name."""
     try:
-        return [line for line in file.read_bytes().splitlines() if line.strip()]
+        files = sorted(file.glob("*.ndjson")) if file.is_dir() else [file]
+        return [line for one in files for line in one.read_bytes().splitlines() if line.strip()]
     except OSError as error:
         raise SettingInvalid(f"cannot read {file}: {error}") from error
 
@@ -324,9 +340,10 @@ def _zone_error(
         for start, end in windows:
             at = start
             while at < end:
-                true = sum(state_at(recording.truth[place], at) == "occupied" for place in places)
-                believed = sum(_p_at(said[place], at) for place in places)
-                errors.append(abs(believed - true) * COUNT_PLACES / len(places))
+                truths = [state_at(recording.truth[place], at) for place in places]
+                if None not in truths:
+                    believed = sum(_p_at(said[place], at) for place in places)
+                    errors.append(abs(believed - truths.count("occupied")) * COUNT_PLACES / len(places))
                 at += COUNT_EVERY
     return sum(errors) / len(errors) if errors else None
 

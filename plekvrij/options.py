@@ -144,6 +144,13 @@ OPTIONS: dict[str, Option] = {
             secret_file=True,
         ),
         Option(
+            "council-password",
+            Path,
+            None,
+            "Text file with the password of the works council's stop switch (default: that of staff alone).",
+            secret_file=True,
+        ),
+        Option(
             "channels",
             Path,
             None,
@@ -166,6 +173,13 @@ OPTIONS: dict[str, Option] = {
         Option("from", str, None, "First day, as 2026-11-01."),
         Option("to", str, None, "Last day, as 2026-11-30."),
         Option("by", str, "hour", "How fine: 5min, hour or day (default hour)."),
+        Option(
+            "url",
+            str,
+            None,
+            "Address of the pages as telephones reach it, such as https://plekken.example.nl.",
+        ),
+        Option("floor", str, None, "Only this floor of the plan, such as f3 (default: all)."),
         Option("timeline", Path, None, "Also write what the filter said, moment by moment, to this file."),
     )
 }

@@ -14,6 +14,7 @@ from plekvrij.site_watch import run_with_newest
 Arguments = argparse.Namespace
 HA = ("ha-discovery", "ha-prefix")
 PAGES = ("host", "port")
+_PASSWORDS = ("staff-password", "council-password")
 _SITE = ("plan", "policy", "data", "broker", "credential", "influx")
 
 
@@ -32,6 +33,7 @@ def _serve(arguments: Arguments) -> int:
             influx=arguments.influx,
             ha_prefix=ha_prefix(arguments),
             staff_password=arguments.staff_password,
+            council_password=arguments.council_password,
             channels=arguments.channels,
             host=arguments.host,
             port=arguments.port,
@@ -101,6 +103,7 @@ def _dashboard(arguments: Arguments) -> int:
             broker=wiring.broker_of(arguments.broker, arguments.credential),
             clock=clock_of(arguments),
             staff_password=arguments.staff_password,
+            council_password=arguments.council_password,
             host=arguments.host,
             port=arguments.port,
             ready=announce_ready,
@@ -148,7 +151,7 @@ COMMANDS = (
         "serve",
         "Run one site: broker (unless --broker), ingest and pages.",
         _serve,
-        (*_SITE, *HA, *PAGES, "staff-password", "channels", "metrics"),
+        (*_SITE, *HA, *PAGES, *_PASSWORDS, "channels", "metrics"),
     ),
     CommandSpec("gateway", "Run one edge gateway.", _gateway, (*CHILD, "config")),
     CommandSpec(
@@ -161,7 +164,7 @@ COMMANDS = (
         "dashboard",
         "Serve the pages and the API.",
         _dashboard,
-        (*CHILD, "data", *PAGES, "staff-password"),
+        (*CHILD, "data", *PAGES, *_PASSWORDS),
     ),
     CommandSpec(
         "building",

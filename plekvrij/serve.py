@@ -20,6 +20,7 @@ async def run_serve(
     influx: str | None,
     ha_prefix: str | None,
     staff_password: Path | None,
+    council_password: Path | None,
     channels: Path | None,
     host: str,
     port: int,
@@ -29,7 +30,7 @@ async def run_serve(
     settings = SiteProcessSettings(
         site=site, folder=data, clock=clocks.wall_clock(), host=host, port=port, broker=broker,
         credential=credential, influx=influx, building=False, gateways=False, ha_prefix=ha_prefix,
-        staff_password=staff_password, channels=channels, metrics=metrics,
+        staff_password=staff_password, council_password=council_password, channels=channels, metrics=metrics,
     )  # fmt: skip
     async with SiteProcesses(settings, tell) as processes:
         print_addresses(site, host, port)

@@ -38,6 +38,7 @@ class SiteProcessSettings:
         recording: a recording to play in place of the simulated people, None for people.
         ha_prefix: discovery prefix of Home Assistant, None to publish nothing for it.
         staff_password: file with the password of the staff pages, None to keep them on this machine.
+        council_password: file with the password of the works council's stop switch, None for that of staff alone.
         channels: file of whom to tell outside the screens, None for nobody.
         metrics: first of three addresses for Prometheus (ingest, pages, notifier), `[HOST:]PORT`, None for none.
         building: False starts no simulated devices at all.
@@ -57,6 +58,7 @@ class SiteProcessSettings:
     gateways: bool = True
     ha_prefix: str | None = None
     staff_password: Path | None = None
+    council_password: Path | None = None
     channels: Path | None = None
     metrics: str | None = None
 
@@ -175,8 +177,9 @@ class SiteProcesses:
 
     def _dashboard_arguments(self) -> list[str]:
         settings = self._settings
-        file = settings.staff_password
-        extra = [] if file is None else ["--staff-password", str(file)]
+        files = {"staff": settings.staff_password, "council": settings.council_password}
+        named = ((f"--{role}-password", str(file)) for role, file in files.items() if file is not None)
+        extra = [part for option in named for part in option]
         return [
             "dashboard", *self._common("dashboard"), "--data", str(settings.folder),
             "--host", settings.host, "--port", str(settings.port), *extra, *self._metrics(1),

@@ -50,7 +50,8 @@ class Stretch:
 
 
 Window = tuple[datetime, datetime]
-Truth = Sequence[tuple[datetime, TruthState]]
+#: Steps; None where nothing is known.
+Truth = Sequence[tuple[datetime, TruthState | None]]
 
 
 @dataclass(slots=True)
@@ -154,7 +155,7 @@ def score(truth: Truth, said: Sequence[Said], windows: Sequence[Window]) -> Desk
     for before, one in pairwise(truths):
         if not _is_inside(one.start, windows):
             continue
-        if one.state == "occupied":
+        if one.state == "occupied" and before.state is not None:
             found.arrivals_s.append(_delay_s(claims, one, is_there=True))
         absence = _absence(truths, one)
         if before.state == "occupied" and absence >= ABSENCE:

@@ -31,11 +31,12 @@ CLAIM: dict[HoldPhase, TruthState | None] = {
 
 @dataclass(frozen=True, slots=True)
 class TruthChange:
-    """From `at` on the place really was `state`."""
+    """From `at` on the place really was `state`; a moment somebody saw is known `until` then and no longer."""
 
     place: str
     at: datetime
     state: TruthState
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from workplace.channels import Telling
 from workplace.events import Command, Decision, HoldPhase, LightCode, Occupancy
+from workplace.hold_outcomes import ZoneOutcome
 from workplace.readings import ClockSample, Decoded, WireReading
 from workplace.sensor_grades import SensorGrade
 
@@ -270,6 +271,15 @@ class ZoneBin:
 
 
 @dataclass(frozen=True, slots=True)
+class ZoneCoverage:
+    """How well a zone was measured in a period: mean share of trusted input, and on how many days it was."""
+
+    zone: str
+    coverage_pct: float
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class UnclaimedDevice:
     """A device that a gateway hears and that no place of the plan has.
 
@@ -314,6 +324,12 @@ class HistoryReader(Protocol):
 
     def unclaimed(self) -> list[UnclaimedDevice]:
         """Return the devices that wait for a place, last heard first."""
+
+    def zone_outcomes(self, from_at: datetime, to_at: datetime) -> list[ZoneOutcome]:
+        """Return by which rule holds ended, from_at <= at < to_at: counts of zones, nothing about a place."""
+
+    def zone_coverage(self, from_at: datetime, to_at: datetime) -> list[ZoneCoverage]:
+        """Return how well each zone was measured, from_at <= start < to_at; zones without any bin are left out."""
 
     def sensor_grades(self) -> dict[str, SensorGrade]:
         """Return place -> how well its motion sensors see; of places that no night could grade, nothing."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
+import structlog
 from fastapi import APIRouter, Form
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from dashboard.desk_page.notes import DeskNote, note_of
+from dashboard.desk_page.taps import TapStore, tap_of
 from dashboard.desk_page.tokens import WishLimit, hour_of, is_token, make_token
 from dashboard.glyphs import LETTER
 from dashboard.guard import current_language
@@ -20,8 +23,11 @@ from dashboard.i18n import N_, Words, words
 from dashboard.page_context import PageContext
 from dashboard.view_models import phase_of, policy_code
 from dashboard.wording import POLICY_WORDS, reason_text
+from workplace.errors import StoreUnavailable
 from workplace.events import HoldPhase, PlaceState, RequestAction
 from workplace.floor_plan import Place
+
+log = structlog.get_logger(__name__)
 
 _HEADLINES: dict[HoldPhase, str] = {
     "free": N_("This place is free"),
@@ -34,7 +40,13 @@ _HEADLINES: dict[HoldPhase, str] = {
 _NOTES: dict[str, str] = {
     "token": N_("This page was open for too long. Please press the button again."),
     "too_many": N_("This place was extended often enough for now."),
+    "told_often": N_("For this place we have heard enough for now. Thank you."),
+    "not_kept": N_("This could not be kept. Please try again in a minute."),
 }
+_THANKS = N_(
+    "Thank you. We only use this to measure better. It changes nothing about this place, it is shown to nobody, and we"
+    " do not know who you are."
+)
 
 
 _FIXED = N_("Somebody needs this very place. Please choose another one.")
@@ -58,12 +70,13 @@ class DeskState:
     note: DeskNote | None = None
 
 
-def make_router(context: PageContext) -> APIRouter:
+def make_router(context: PageContext, taps: TapStore) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     # A new key at each start: pages opened before ask once more.
     key = secrets.token_bytes(32)
     _add_looks(router, context, key)
     _add_wishes(router, context, key)
+    _add_taps(router, context, taps, key)
     return router
 
 
@@ -110,6 +123,37 @@ def _add_wishes(router: APIRouter, context: PageContext, key: bytes) -> None:
         return "ok" if outcome.accepted else outcome.reason
 
 
+def _add_taps(router: APIRouter, context: PageContext, taps: TapStore, key: bytes) -> None:
+    # A limit of its own: who says that we are wrong must not use up anybody's extensions.
+    limit = WishLimit(context.settings.desk_requests_per_hour)
+
+    @router.post("/desk/{place}/wrong")
+    async def wrong(
+        place: str,
+        token: Annotated[str, Form(max_length=64)] = "",
+        somebody: Annotated[Literal["yes", "no"] | None, Form()] = None,
+    ) -> Response:
+        found = context.plan.place.get(place)
+        if found is None or found.fixed or somebody is None:
+            return context.render("start/not_found.html", status=404)
+        done = await _keep(place, token, is_there=somebody == "yes")
+        return RedirectResponse(f"/desk/{place}?done={done}", status_code=303)
+
+    async def _keep(place: str, token: str, *, is_there: bool) -> str:
+        if not is_token(key, place, hour_of(time.time()), token):
+            return "token"
+        if not limit.allow(place, time.monotonic()):
+            return "told_often"
+        state = context.live.snapshot().places.get(place)
+        tap = tap_of(place, is_there=is_there, state=state, now=context.clock.now())
+        try:
+            await asyncio.to_thread(taps.keep, tap)
+        except StoreUnavailable as error:
+            log.warning("tap_not_kept", error=str(error))
+            return "not_kept"
+        return "told"
+
+
 def _answer(context: PageContext, place: Place) -> dict[str, object]:
     said = words(current_language.get())
     state = context.live.snapshot().places.get(place.id)
@@ -150,7 +194,8 @@ def _render(context: PageContext, place: Place, token: str, done: str) -> Respon
         extend_minutes=context.settings.extend_minutes,
         token=token,
         note=_note(done, said),
-        note_is_good=done in {"ok", "quiet"},
+        note_is_good=done in {"ok", "quiet", "told"},
+        can_be_wrong=not place.fixed,
         zones=[zone for zone in view.zones if zone.open_capacity > 0],
         others=view.others,
     )
@@ -163,6 +208,8 @@ def _note(done: str, said: Words) -> str:
         return said("Done. You can stay longer.")
     if done == "quiet":
         return said("Done. Nobody is reminded of the time for now.")
+    if done == "told":
+        return said(_THANKS)
     return said(_NOTES[done]) if done in _NOTES else reason_text(done, said)
 
 

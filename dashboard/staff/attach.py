@@ -17,6 +17,7 @@ from dashboard.floor_svg import PlanWords, draw_floor
 from dashboard.guard import current_language
 from dashboard.page_context import PageContext
 from dashboard.staff.callbacks import callback_table
+from dashboard.staff.history import page as history
 from dashboard.staff.layout import DRAWN, drawn_id, shell
 from dashboard.wording import letter_text
 
@@ -41,10 +42,12 @@ def attach_staff(app: FastAPI, context: PageContext) -> list[str]:
     dash_app.layout = shell
     for entry in callback_table(context):
         _register(dash_app, entry.outputs, entry.inputs, entry.function)
-    for part in DRAWN:
+    for part in (*DRAWN, history.DRAWN):
         put = ClientsideFunction("plekvrij", "put")
         dash_app.clientside_callback(put, Input(drawn_id(part), "data"))  # type: ignore[no-untyped-call]
-    return [str(mark) for mark in dash_app.csp_hashes()]
+    hashes = [str(mark) for mark in dash_app.csp_hashes()]
+    dash_app.make_ready()
+    return hashes
 
 
 def _register(
@@ -60,6 +63,11 @@ class _Page(Dash):
     """Dash with a page around it that names its language and loads our own sheets."""
 
     context: PageContext
+
+    def make_ready(self) -> None:
+        """Find assets and callbacks now. Dash would at the first call of its own address, so that whoever opened
+        another page first got it without scripts."""
+        self._setup_server()  # type: ignore[no-untyped-call]
 
     def interpolate_index(self, **parts: str) -> str:  # type: ignore[override]
         static = self.context.static

@@ -23,6 +23,7 @@ from dashboard.page_context import PageContext
 from dashboard.staff import parts, sensors
 from dashboard.staff.channels import channels
 from dashboard.staff.day import day_figure, day_head, day_rows, day_summary
+from dashboard.staff.history import page as history
 from dashboard.staff.layout import drawn_id, page
 from dashboard.staff.markup import markup
 from dashboard.view_models import hold_list
@@ -55,7 +56,9 @@ def callback_table(context: PageContext) -> list[Entry]:
     page_now = State("page", "data")
     return [
         Entry(
-            (Output("root", "children"), Output("page", "data")), (Input("url", "search"),), _page(context)
+            (Output("root", "children"),),
+            (Input("url", "pathname"), Input("url", "search")),
+            _page(context),
         ),
         Entry(
             (Output("kpi", "children"), _drawn("gateways"), _drawn("channels")),
@@ -101,11 +104,28 @@ def callback_table(context: PageContext) -> list[Entry]:
             (Input("chart-tick", "n_intervals"), Input("page", "data")),
             _day(context),
         ),
+        Entry(
+            (
+                _drawn(history.DRAWN),
+                *(Output(chart, "figure") for chart in history.CHARTS),
+            ),
+            (Input("history-page", "data"),),
+            _history(context),
+        ),
     ]
 
 
 def _drawn(part: str) -> Output:
     return Output(drawn_id(part), "data")
+
+
+def _history(context: PageContext) -> Callback:
+    async def show_history(data: dict[str, str] | None) -> tuple[Any, ...]:
+        floor, said = _where(context, data)
+        days = history.asked_days(data["days"] if data else "")
+        return await asyncio.to_thread(history.fill, context, floor, days, said)
+
+    return show_history
 
 
 def _as_drawn(part: str, content: Any) -> dict[str, str]:
@@ -124,11 +144,14 @@ def _where(context: PageContext, data: dict[str, str] | None) -> tuple[Floor, Wo
 
 
 def _page(context: PageContext) -> Callback:
-    async def show_page(search: str | None) -> tuple[Any, dict[str, str]]:
+    async def show_page(path: str | None, search: str | None) -> Any:
         asked = parse_qs((search or "").lstrip("?"))
         language = i18n.as_language(asked.get("lang", [""])[0]) or current_language.get()
         floor = context.plan.floor.get(asked.get("floor", [""])[0]) or _first_floor(context)
-        return page(context, floor, i18n.words(language)), {"floor": floor.id, "lang": language}
+        said = i18n.words(language)
+        if (path or "").rstrip("/") == history.HISTORY_PATH:
+            return history.history_page(context, floor, history.asked_days(asked.get("days", [""])[0]), said)
+        return page(context, floor, said)
 
     return show_page
 

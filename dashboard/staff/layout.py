@@ -8,7 +8,7 @@ from typing import Any
 from dash import dcc, html
 
 from dashboard.glyphs import PLACE_PATH, StateLetter
-from dashboard.i18n import LANGUAGES, Words
+from dashboard.i18n import LANGUAGES, N_, Words
 from dashboard.page_context import PageContext
 from dashboard.wording import letter_text
 from workplace.floor_plan import Floor
@@ -18,6 +18,8 @@ _LEGEND: tuple[StateLetter, ...] = ("f", "u", "j", "r", "x", "e")
 _CHART_EVERY_MS = 60_000
 #: Parts of the page that come as markup (`markup`), because they have many cells.
 DRAWN = ("holds", "all-places", "gateways", "channels", "day-table")
+#: The pages of the top bar: address and word.
+VIEWS = (("/staff/", N_("Now")), ("/staff/history", N_("History")))
 
 
 def drawn_id(part: str) -> str:
@@ -26,24 +28,12 @@ def drawn_id(part: str) -> str:
 
 
 def shell() -> Any:
-    """Return what is there before anything is known: where we are, and what changes."""
-    return html.Div(
-        [
-            dcc.Location(id="url", refresh=False),
-            dcc.Store(id="page"),
-            dcc.Store(id="rev"),
-            dcc.Store(id="rev-list"),
-            dcc.Store(id="rev-table"),
-            *(dcc.Store(id=drawn_id(part)) for part in DRAWN),
-            dcc.Store(id="sel"),
-            dcc.Store(id="act"),
-            dcc.Store(id="pending"),
-            dcc.ConfirmDialog(id="confirm"),
-            dcc.Interval(id="chart-tick", interval=_CHART_EVERY_MS),
-            html.Div(id="root"),
-            html.Div(id="flash", className="st-flash", role="status", **aria(live="polite")),
-        ]
-    )
+    """Return what is there before anything is known: where we are, and room for a page.
+
+    What a page keeps and what it is told comes with the page: Dash complains about a callback of which only a part
+    of the ends are there.
+    """
+    return html.Div([dcc.Location(id="url", refresh=False), html.Div(id="root")])
 
 
 def aria(**values: str) -> dict[str, Any]:
@@ -59,7 +49,17 @@ def glyph(letter: StateLetter) -> Any:
 def page(context: PageContext, floor: Floor, said: Words) -> Any:
     return html.Div(
         [
-            _top_bar(context, floor, said),
+            dcc.Store(id="page", data={"floor": floor.id, "lang": said.language}),
+            dcc.Store(id="rev"),
+            dcc.Store(id="rev-list"),
+            dcc.Store(id="rev-table"),
+            *(dcc.Store(id=drawn_id(part)) for part in DRAWN),
+            dcc.Store(id="sel"),
+            dcc.Store(id="act"),
+            dcc.Store(id="pending"),
+            dcc.ConfirmDialog(id="confirm"),
+            html.Div(id="flash", className="st-flash", role="status", **aria(live="polite")),
+            top_bar(context, floor, said, VIEWS[0][0], live=_live_state(said)),
             html.Main(
                 [
                     html.H1(
@@ -84,12 +84,25 @@ def page(context: PageContext, floor: Floor, said: Words) -> Any:
     )
 
 
-def _top_bar(context: PageContext, here: Floor, said: Words) -> Any:
-    def link(label: str, floor: str, language: str, *, is_current: bool, name: str | None = None) -> Any:
+def top_bar(
+    context: PageContext, here: Floor, said: Words, view: str, *, asked: str = "", live: Any = None
+) -> Any:
+    """Return the bar on top: which page, which floor, which language.
+
+    Args:
+        view: address of this page, one of `VIEWS`.
+        asked: what else stands in the address, as `&days=7`; floors and languages keep it.
+        live: how old the data is, where a page is live.
+    """
+
+    def link(label: str, href: str, *, is_current: bool, name: str | None = None) -> Any:
         marks: dict[str, Any] = {"aria-current": "true"} if is_current else {}
         if name:
             marks["aria-label"] = name
-        return html.A(label, href=f"?floor={floor}&lang={language}", className="st-tab", **marks)
+        return html.A(label, href=href, className="st-tab", **marks)
+
+    def to(floor: str, language: str) -> str:
+        return f"?floor={floor}&lang={language}{asked}"
 
     return html.Header(
         [
@@ -98,12 +111,19 @@ def _top_bar(context: PageContext, here: Floor, said: Words) -> Any:
             ),
             html.Nav(
                 [
+                    link(said(word), f"{path}{to(here.id, said.language)}", is_current=path == view)
+                    for path, word in VIEWS
+                ],
+                className="st-nav",
+                **aria(label=said("Pages")),
+            ),
+            html.Nav(
+                [
                     html.Span(said("Floor"), className="st-hint"),
                     *(
                         link(
                             str(floor.number),
-                            floor.id,
-                            said.language,
+                            to(floor.id, said.language),
                             is_current=floor.id == here.id,
                             name=said("Floor {n}, {name}").format(n=floor.number, name=said.of(floor.name)),
                         )
@@ -113,21 +133,23 @@ def _top_bar(context: PageContext, here: Floor, said: Words) -> Any:
                 className="st-nav",
                 **aria(label=said("Floors")),
             ),
-            html.Span(
-                [html.I(), html.Span(said("Connecting"), id="live-text")],
-                id="live-state",
-                className="st-live",
-            ),
+            *([] if live is None else [live]),
             html.Nav(
                 [
-                    link(language.upper(), here.id, language, is_current=language == said.language)
+                    link(language.upper(), to(here.id, language), is_current=language == said.language)
                     for language in LANGUAGES
                 ],
-                className="st-nav",
+                className="st-nav st-languages",
                 **aria(label=said("Language")),
             ),
         ],
         className="st-top",
+    )
+
+
+def _live_state(said: Words) -> Any:
+    return html.Span(
+        [html.I(), html.Span(said("Connecting"), id="live-text")], id="live-state", className="st-live"
     )
 
 
@@ -210,6 +232,7 @@ def _day_card(said: Words) -> Any:
     return html.Section(
         [
             html.H2(said("The day so far")),
+            dcc.Interval(id="chart-tick", interval=_CHART_EVERY_MS),
             html.P(id="day-summary"),
             html.Div(
                 [

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ingest.stores.history_store import HoldBucket, LastState, Scope, bins_due
-from ingest.stores.schema import LAST_TABLE, DeskHour, TransitionRow, from_ms, to_ms
-from ingest.stores.sqlite_store import TRANSITION_COLUMNS, transition_of
+from ingest.stores.schema import LAST_TABLE, OUTCOMES_UNTIL, DeskHour, TransitionRow, from_ms, to_ms
+from ingest.stores.sqlite_store import TRANSITION_COLUMNS, read_told, transition_of
 from workplace.codec import decode
 from workplace.errors import StoreUnavailable
 from workplace.events import Decision
-from workplace.ports import ConnectSqlite, PlaceTurn, UnclaimedDevice, ZoneBin
+from workplace.hold_outcomes import LOOK_BACK, ZoneOutcome, added_up, zone_outcomes
+from workplace.ports import ConnectSqlite, PlaceTurn, UnclaimedDevice, ZoneBin, ZoneCoverage
 from workplace.sensor_grades import SensorGrade
 
-_HOUR_MS = 3_600_000
+_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 #: From this length on, going through a table in its order is faster than fetching its rows one by one through the
 #: index of their times; a `+` before the column keeps SQLite from the index.
 _WHOLE = timedelta(days=30)
@@ -171,6 +172,38 @@ class SqliteHistory:
             [decode(bytes(body), Decision) for (body,) in made],
             [PlaceTurn(row.at, row.phase, row.occupancy, row.reasons) for row in rows],
         )
+
+    def zone_outcomes(self, from_at: datetime, to_at: datetime) -> list[ZoneOutcome]:
+        """Return by which rule holds ended: counts of zones, nothing about a place.
+
+        Days (UTC) that have been counted come whole, from the one of `from_at` on; the time after them up to `to_at` is
+        counted now.
+        """
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            first = to_ms(from_at) // _DAY_MS * _DAY_MS
+            until = connection.execute("SELECT value FROM meta WHERE key = ?", (OUTCOMES_UNTIL,)).fetchone()
+            counted = max(first, min(until[0], to_ms(to_at) // _DAY_MS * _DAY_MS)) if until else first
+            rows = connection.execute(
+                "SELECT zone, rule, acted, sum(ended), sum(back) FROM zone_outcome"
+                " WHERE start >= ? AND start < ? GROUP BY zone, rule, acted",
+                (first, counted),
+            ).fetchall()
+            live_from = from_ms(counted)
+            told = read_told(connection, to_ms(live_from - LOOK_BACK), to_ms(to_at))
+            live = zone_outcomes(told, live_from, to_at)
+        return added_up([ZoneOutcome(zone, rule, bool(acted), *n) for zone, rule, acted, *n in rows] + live)
+
+    def zone_coverage(self, from_at: datetime, to_at: datetime) -> list[ZoneCoverage]:
+        """Return how well each zone was measured, from_at <= start < to_at; zones without any bin are left out."""
+        rows = self._ask(
+            f"SELECT zone, avg(coverage_pct), count(DISTINCT start / {_DAY_MS}) FROM zone_5m"
+            " WHERE start >= ? AND start < ? GROUP BY zone ORDER BY zone",
+            to_ms(from_at),
+            to_ms(to_at),
+        )
+        return [ZoneCoverage(*row) for row in rows]
 
     def place_transitions(self, from_at: datetime, to_at: datetime) -> list[TransitionRow]:
         """Return all changes of places with from_at <= at < to_at, in order of time."""

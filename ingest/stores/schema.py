@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from workplace import retention
 from workplace.events import HoldPhase, Occupancy, PolicyMode
 
 #: Raised when a table changes shape; a database of another version is refused, never guessed at.
@@ -66,6 +67,11 @@ CREATE TABLE IF NOT EXISTS zone_5m (
     held_avg REAL NOT NULL, free_avg REAL NOT NULL, free_min INTEGER NOT NULL, capacity INTEGER NOT NULL,
     coverage_pct REAL NOT NULL, PRIMARY KEY (zone, start)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS zone_5m_start ON zone_5m (start);
+
+CREATE TABLE IF NOT EXISTS zone_outcome (
+    zone TEXT NOT NULL, start INTEGER NOT NULL, rule TEXT NOT NULL, acted INTEGER NOT NULL,
+    ended INTEGER NOT NULL, back INTEGER NOT NULL, PRIMARY KEY (zone, start, rule, acted)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS zone_outcome_start ON zone_outcome (start);
 
 CREATE TABLE IF NOT EXISTS desk_hour (
     place TEXT NOT NULL, start INTEGER NOT NULL, zone TEXT NOT NULL, in_use_s REAL NOT NULL,
@@ -144,12 +150,8 @@ CREATE TABLE IF NOT EXISTS settled_state (
 #: Where this one is, all are: the script above runs in order.
 LAST_TABLE = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", TABLES)[-1]
 
-#: Rows about single places live two weeks (design, section 5: privacy); zones and five minutes 13 months.
-DESK_LEVEL_DAYS = 14
-ZONE_LEVEL_DAYS = 396
-#: What is known of the sensors of a place, and that its nights were lived. It says nothing of anybody's day, and with
-#: less than two days a site would forget each night what the one before taught.
-NIGHT_DAYS = 15
+DESK_LEVEL_DAYS, ZONE_LEVEL_DAYS = retention.DESK_LEVEL_DAYS, retention.ZONE_LEVEL_DAYS
+NIGHT_DAYS = retention.NIGHT_DAYS
 
 #: table -> (time column, days it lives). `place_transition` keeps the newest row of each place whatever its
 #: age.
@@ -169,10 +171,14 @@ RETENTION_DAYS: dict[str, tuple[str, int]] = {
     "place_timeline": ("at", DESK_LEVEL_DAYS),
     "gap": ("to_at", ZONE_LEVEL_DAYS),
     "zone_5m": ("start", ZONE_LEVEL_DAYS),
+    "zone_outcome": ("start", ZONE_LEVEL_DAYS),
     "zone_hour": ("start", ZONE_LEVEL_DAYS),
     "hold_day": ("start", ZONE_LEVEL_DAYS),
     "gw_health": ("start", ZONE_LEVEL_DAYS),
 }
+
+#: `meta` key: up to where the ends of holds have been counted per zone and day (UTC), ms since 1970.
+OUTCOMES_UNTIL = "rolled_outcomes_until"
 
 MAX_QUARANTINE_ROWS = 10_000
 MAX_QUARANTINE_PAYLOAD_BYTES = 4096

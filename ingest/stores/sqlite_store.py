@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ingest.stores.schema import (
     LATER_COLUMNS,
     READABLE_VERSIONS,
@@ -24,6 +26,7 @@ from ingest.stores.schema import (
 )
 from ingest.stores.transaction import FOLD_HOURS, Transaction
 from workplace.errors import SettingInvalid, StoreUnavailable
+from workplace.hold_outcomes import ACTIONS, Told
 from workplace.ports import ConnectSqlite
 
 #: How long a write waits for a lock, s. Lower: a backup makes us retry. Higher: a stuck lock shows later.
@@ -179,6 +182,11 @@ class SqliteStore:
         )
         return [transition_of(row) for row in rows]
 
+    def told(self, begin_ms: int, end_ms: int) -> list[Told]:
+        """Return what ended and began holds, begin <= at < end, in the order of writing."""
+        with _translated():
+            return list(read_told(self._connection, begin_ms, end_ms))
+
     def holds_ended(self, from_ms_: int, to_ms_: int) -> list[HoldEnded]:
         """Return the holds with from_ms_ <= end < to_ms_."""
         rows = self._rows(
@@ -219,6 +227,17 @@ class SqliteStore:
         with _translated():
             rows: list[Any] = self._connection.execute(statement, parameters).fetchall()
             return rows
+
+
+def read_told(connection: Any, begin_ms: int, end_ms: int) -> Iterator[Told]:
+    """Yield what ends and begins holds, begin <= at < end, in the order of writing."""
+    rows = connection.execute(
+        f"SELECT body FROM decision WHERE at >= ? AND at < ? AND action IN ({','.join('?' * len(ACTIONS))})"
+        " ORDER BY number",
+        (begin_ms, end_ms, *ACTIONS),
+    )
+    decoder = msgspec.json.Decoder(Told)
+    return (decoder.decode(bytes(body)) for (body,) in rows)
 
 
 def transition_of(row: tuple[Any, ...]) -> TransitionRow:

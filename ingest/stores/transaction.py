@@ -38,6 +38,7 @@ from workplace.events import (
     Request,
     SensorEvent,
 )
+from workplace.hold_outcomes import ZoneOutcome
 from workplace.ports import ZoneBin
 
 #: Parameters of one `IN (...)`: SQLite before 3.32 allows 999.
@@ -48,6 +49,7 @@ _INSERT_EVENT = "INSERT OR IGNORE INTO event VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?
 _INSERT_TRANSITION = "INSERT OR REPLACE INTO place_transition VALUES (?,?,?,?,?,?,?,?,?)"
 _INSERT_ZONE = "INSERT OR REPLACE INTO zone_5m VALUES (?,?,?,?,?,?,?,?,?)"
 _INSERT_HOUR = "INSERT OR REPLACE INTO desk_hour VALUES (?,?,?,?,?,?,?)"
+_INSERT_OUTCOME = "INSERT OR REPLACE INTO zone_outcome VALUES (?,?,?,?,?,?)"
 _INSERT_HOLD_DAY = "INSERT OR REPLACE INTO hold_day VALUES (?,?,?,?,?,?,?)"
 _INSERT_GATEWAY = "INSERT OR REPLACE INTO gw_health VALUES (?,?,?,?,?,?,?,?,?)"
 _NOTE_HEALTH = (
@@ -248,6 +250,12 @@ class Transaction(NightRows):
 
     def put_desk_hours(self, rows: Iterable[DeskHour]) -> None:
         self._connection.executemany(_INSERT_HOUR, [_hour_row(row) for row in rows])
+
+    def put_zone_outcomes(self, start_ms: int, rows: Iterable[ZoneOutcome]) -> None:
+        """Keep how holds ended on the day that begins at `start_ms`."""
+        self._connection.executemany(
+            _INSERT_OUTCOME, [(o.zone, start_ms, o.rule, int(o.acted), o.ended, o.back) for o in rows]
+        )
 
     def put_hold_days(
         self, rows: Iterable[HoldDay], from_at: datetime | None = None, to_at: datetime | None = None

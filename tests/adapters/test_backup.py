@@ -74,8 +74,9 @@ def data(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "data"
     with Writer(folder / "site.db") as writer:
         writer.wait_for(3)
-        (folder / "walks").mkdir()
-        (folder / "walks" / "f3.json").write_text("{}")
+        for name in ("walks/f3.json", "policies/000001.json", "taps/2026-11-24.ndjson"):
+            (folder / name).parent.mkdir()
+            (folder / name).write_text("{}")
         (folder / "credentials").mkdir()
         (folder / "credentials" / "ingest.json").write_text("secret")
         yield folder
@@ -110,7 +111,13 @@ def test_everything_but_secrets_comes_back(
     names = sorted(
         str(p.relative_to(tmp_path / "again")) for p in (tmp_path / "again").rglob("*") if p.is_file()
     )
-    assert names == ["documents/town.plan.yaml", "site.db", "walks/f3.json"]
+    assert names == [
+        "documents/town.plan.yaml",
+        "policies/000001.json",
+        "site.db",
+        "taps/2026-11-24.ndjson",
+        "walks/f3.json",
+    ]
     assert not list(tmp_path.glob(".plekvrij-*"))
 
 

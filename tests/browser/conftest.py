@@ -17,16 +17,19 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from dashboard.app import create_app
+from dashboard.council.versions import MemoryVersions
+from dashboard.desk_page.taps import MemoryTaps
 from dashboard.live_site import LiveSite
 from dashboard.settings import DashboardSettings
 from dashboard.walk.session import Walks
 from dashboard.walk.store import MemoryWalks
-from workplace import codec, floor_plan
+from workplace import codec, floor_plan, policy
 from workplace.events import (
     ChannelHealth,
     Decision,
@@ -42,8 +45,10 @@ from workplace.events import (
     SourceHealth,
     ZoneState,
 )
+from workplace.hold_outcomes import ZoneOutcome
 from workplace.occupancy.interface import wiring_of
-from workplace.ports import PlaceTurn, Received, ZoneBin
+from workplace.policy import Policy
+from workplace.ports import PlaceTurn, Received, ZoneBin, ZoneCoverage
 from workplace.sensor_grades import GradeName, SensorGrade
 from workplace.topics import Topics
 
@@ -61,6 +66,23 @@ FLAGS = [
 ]
 #: A Tuesday in November, half past ten in Amsterdam.
 MORNING = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+
+
+RULES = policy.load((ROOT / "examples" / "town_hall.policy.yaml").read_text(), "town_hall.policy.yaml")
+
+
+def made_versions() -> MemoryVersions:
+    """A version before the rules in force: a shorter lunch, another exempt place."""
+    settings = msgspec.structs.replace(
+        RULES.settings,
+        exempt=["0-T01", "3-T02"],
+        away=msgspec.structs.replace(
+            RULES.settings.away, lunch=msgspec.structs.replace(RULES.settings.away.lunch, limit_min=75)
+        ),
+    )
+    versions = MemoryVersions()
+    versions.note(Policy(settings, policy.policy_hash(settings)), MORNING - timedelta(days=41))
+    return versions
 
 
 @dataclass
@@ -115,6 +137,22 @@ class MadeHistory:
         ]
         return self.decisions(place=place, limit=9), turns
 
+    def zone_outcomes(self, from_at: datetime, to_at: datetime) -> list[ZoneOutcome]:
+        """Every zone like the one before, a little more; the meeting nooks of floor 2 still on trial."""
+        found = []
+        for number, zone in enumerate(self._plan.zone):
+            acted = zone != "2-ontmoeten"
+            found += [
+                ZoneOutcome(zone, "R2", acted, 40 + 3 * number, 0),
+                ZoneOutcome(zone, "R6", acted, 6 + number, int(number % 7 == 3)),
+                ZoneOutcome(zone, "R7", acted, 9 + number, int(number % 5 == 2)),
+                ZoneOutcome(zone, "R14", acted, 2, 0),
+            ]
+        return found
+
+    def zone_coverage(self, from_at: datetime, to_at: datetime) -> list[ZoneCoverage]:
+        return [ZoneCoverage(zone, 96.4 - number / 3, 20) for number, zone in enumerate(self._plan.zone)]
+
     def decisions(self, *, place: str | None, limit: int) -> list[Decision]:
         return [
             Decision(
@@ -149,6 +187,7 @@ class MadeSite:
     notices: dict[str, str] = field(default_factory=dict)
     mode: str = "active"
     paused: bool = False
+    pause_causes: tuple[str, ...] = ()
     requests: list[Request] = field(default_factory=list)
     answer: Callable[[Request], tuple[bool, str]] = lambda _: (True, "ok")
     live: Any = None
@@ -156,7 +195,9 @@ class MadeSite:
     server: Any = None
     feed: Any = None
     walks: Any = None
+    taps: MemoryTaps = field(default_factory=MemoryTaps)
     close: Any = None
+    usage: Any = None
     _skipped_s: float = 0.0
     _repeat: bool = True
 
@@ -273,6 +314,7 @@ class MadeSite:
             calendar=self.calendar.get(zone.id, "work"),  # type: ignore[arg-type]
             mode=self.mode,  # type: ignore[arg-type]
             paused=self.paused,
+            pause_causes=self.pause_causes,  # type: ignore[arg-type]
             enforced=self.mode == "active" and not self.paused,
             coverage_pct=97.0,
             overflow_floor=self.overflow.get(zone.id),
@@ -335,9 +377,17 @@ class MadeSite:
                 last_event_at=now,
                 last_event_age_s=0.4,
                 store={"kind": "sqlite", "ok": True},
-                policy_hash="abc",
+                policy_hash=RULES.hash,
+                paused=self.paused,
+                pause_causes=self.pause_causes,  # type: ignore[arg-type]
             ),
         )
+
+    def pause(self, *causes: str) -> None:
+        """Let the engine say that the rules stand still, and why."""
+        self.paused, self.pause_causes = True, causes
+        self.gateways()
+        self.tell(places=False)
 
     def channels(self) -> None:
         """Two channels outside the screens, of which one is not reached."""
@@ -385,6 +435,10 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
             version="0.1.0",
             settings=DashboardSettings(heartbeat_s=0.3, **settings),
             walks=site.walks,
+            usage=site.usage,
+            rules=RULES,
+            versions=made_versions(),
+            taps=site.taps,
         )
         server = uvicorn.Server(
             uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1)
@@ -426,6 +480,22 @@ def site() -> Iterator[MadeSite]:
         made.gateways()
         made.channels()
         yield made
+
+
+@pytest.fixture(scope="session")
+def served() -> Callable[..., Any]:
+    """`with served(usage=reader) as site:` serves a half-full town hall of its own until the block ends."""
+
+    @contextmanager
+    def serving(*, usage: Any = None, **settings: Any) -> Iterator[MadeSite]:
+        made = new_site()
+        made.usage = usage
+        made.fill()
+        with serve(made, **settings):
+            made.tell()
+            yield made
+
+    return serving
 
 
 @pytest.fixture(scope="module")  # the driver runs an event loop in this thread: no other test may share it

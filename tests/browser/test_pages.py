@@ -476,7 +476,17 @@ AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/wall/f3", "/wall/f0", "/desk/3-S01", "/staff/?floor=f3", "/staff/why/decision-1"]
+    "path",
+    [
+        "/",
+        "/wall/f3",
+        "/wall/f0",
+        "/desk/3-S01",
+        "/staff/?floor=f3",
+        "/staff/why/decision-1",
+        "/council",
+        "/council/switch",
+    ],
 )
 @pytest.mark.parametrize("lang", ["nl", "en"])
 def test_no_accessibility_rule_is_broken(site: Any, pages: Any, path: str, lang: str) -> None:

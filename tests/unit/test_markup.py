@@ -9,6 +9,7 @@ import pytest
 from dash import dcc, html
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from dashboard.staff.markup import markup
 from dashboard.staff.parts import action_button, table
@@ -88,3 +89,7 @@ def test_what_is_written(part: Any, written: str) -> None:
 def test_what_only_dash_can_do_is_refused(part: Any) -> None:
     with pytest.raises(TypeError, match="no property that markup can write"):
         markup(part)
+
+
+def test_what_is_written_already_is_not_escaped_again_and_what_is_text_beside_it_is() -> None:
+    assert markup(html.Div([Markup("<b>1 &amp; 2</b>"), "<b>"])) == "<div><b>1 &amp; 2</b>&lt;b&gt;</div>"

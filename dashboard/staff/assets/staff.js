@@ -11,8 +11,10 @@
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     plekvrij: {
       put(drawn) {
-        const box = drawn && document.getElementById(drawn.into);
-        if (box) box.innerHTML = drawn.markup;
+        for (const { into, markup } of [].concat(drawn || [])) {
+          const box = document.getElementById(into);
+          if (box) box.innerHTML = markup;
+        }
       },
     },
   });

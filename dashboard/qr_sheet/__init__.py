@@ -1,0 +1,1 @@
+"""Sheets to print: one card per place with the QR code of its desk page."""
