@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Final
 
 from simulators.faults import NO_FAULTS, WORN, Faults
@@ -82,9 +82,7 @@ def _with_radar(place: Place) -> tuple[Sensor, ...]:
 
 
 NORMAL: Final = Conditions()
-_FOUR_TIMES: Final = Faults(
-    4 * WORN.stuck_pir, 4 * WORN.dead_pir, 4 * WORN.ghost_dock, 4 * WORN.flapping_dock
-)
+_FOUR_TIMES: Final = Faults(*(4 * share for share in astuple(WORN)))
 SCENARIOS: Final[dict[str, Conditions]] = {
     "normal": NORMAL,
     "poor-sensors": Conditions(poor_share=0.4),

@@ -7,7 +7,7 @@ in the research (fusion, 2c): 2 % of the messages are lost, 4 % come late by a m
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -47,25 +47,49 @@ def feed(
         while day.weekday() > 4:
             day += timedelta(days=1)
         scene = scene_of(population, day, faults, conditions)
-        air = _Air(plan, scene, random.Random(f"{seed}:{day}:feed"), conditions, seed)
+        air = _Air(
+            plan,
+            scene,
+            random.Random(f"{seed}:{day}:feed"),
+            conditions,
+            seed,
+            dead_devices(plan, seed, faults),
+        )
         yield air.day(is_first=is_first)
         day, is_first = day + timedelta(days=1), False
+
+
+def dead_devices(plan: FloorPlan, seed: int, faults: Faults) -> frozenset[str]:
+    """Return the battery devices that say nothing at all. A dead input of a wired node leaves its node alive."""
+    return frozenset(
+        sensor.device
+        for place in plan.place.values()
+        if faults.pir_of(place.id, seed) == "dead"
+        for sensor in place.sensors
+        if sensor.beat_s is not None
+    )
 
 
 class _Air:
     """The way of one day's words to us: lost, late, held up, or stamped by a clock that is wrong."""
 
     def __init__(
-        self, plan: FloorPlan, scene: Scene, rng: random.Random, conditions: Conditions, seed: int
+        self,
+        plan: FloorPlan,
+        scene: Scene,
+        rng: random.Random,
+        conditions: Conditions,
+        seed: int,
+        dead: Set[str],
     ) -> None:
         self._plan, self._scene, self._rng, self._conditions = plan, scene, rng, conditions
-        self._seed = seed
+        self._seed, self._dead = seed, dead
         self._outages = {zone: list(_outages(rng, scene, conditions.outages)) for zone in plan.zone}
 
     def day(self, *, is_first: bool) -> DayFeed:
         plan, start, by_place = self._plan, self._scene.day.start, _inputs_by_place(self._scene)
         received: list[tuple[datetime, SensorEvent]] = []
-        for device in sorted(plan.devices) if is_first else ():
+        for device in sorted(set(plan.devices) - self._dead) if is_first else ():
             sensor = next(s for p in plan.place.values() for s in p.sensors if s.device == device)
             received.append((start, _event(plan, sensor, "availability", value=True, at=start, come=start)))
         for place in plan.place.values():
@@ -97,7 +121,7 @@ class _Air:
                 continue
             come = self._through(zone, at + timedelta(seconds=_delay_s(rng, self._conditions.late_share)))
             yield come, _event(self._plan, sensor, sensor.kind, value=value, at=at + off, come=come)
-        if self._conditions.has_beats:
+        if self._conditions.has_beats and sensor.device not in self._dead:
             for at in _beats(rng, self._scene, sensor):
                 if self._through(zone, at) == at:
                     yield at, _event(self._plan, sensor, "battery", value=90, at=at, come=at)

@@ -38,6 +38,7 @@ from workplace import floor_plan, policy
 from workplace.codec import BOOLEAN_KINDS
 from workplace.events import SensorEvent
 from workplace.holds.engine import SiteEngine
+from workplace.occupancy.grading import Lessons
 from workplace.occupancy.interface import wiring_of
 from workplace.occupancy.night_times import bounds, in_force_at, next_day, night_at
 from workplace.topics import Topics
@@ -321,7 +322,7 @@ def test_a_night_that_never_can_be_lived_is_left_so_that_the_next_ones_are(eveni
 @pytest.mark.parametrize(
     ("body", "kept"),
     [
-        pytest.param("[[[0,0,0,0,0],[0,0,0,0],[1,0,0,0,0,0],[1,0,0,0,0,0]],null]", 1, id="of this program"),
+        pytest.param(msgspec.json.encode((Lessons(), None)).decode(), 1, id="of this program"),
         pytest.param("[[[0,0,0],[0,0,0,0],[1,0,0,0,0,0],[1,0,0,0,0,0]],null]", 0, id="with other grades"),
         pytest.param('{"grades": []}', 0, id="of another shape"),
     ],

@@ -154,6 +154,25 @@ def say(writer: paho.Client, *payloads: bytes, qos: int = 1) -> None:
         one.wait_for_publish(10)
 
 
+def keep(writer: paho.Client, topic: str, payload: bytes) -> None:
+    """Publish a retained message; return when new subscribers get it. NATS acknowledges before it can hand it out."""
+    came = threading.Event()
+
+    def compare(_client: object, _data: object, message: paho.MQTTMessage) -> None:
+        if message.retain and message.payload == payload:
+            came.set()
+
+    writer.message_callback_add(topic, compare)
+    writer.publish(topic, payload, qos=1, retain=True).wait_for_publish(10)
+    for _ in range(60):
+        writer.unsubscribe(topic)
+        writer.subscribe(topic, 1)
+        if came.wait(1):
+            break
+    assert came.is_set()
+    writer.unsubscribe(topic)
+
+
 def test_the_pinned_paho_has_every_private_name() -> None:
     reader = BatchReader("x", lambda _messages, _generation: None)
     missing = [name for name in PRIVATE_NAMES if not hasattr(reader, name)]
@@ -249,7 +268,7 @@ def test_messages_of_quality_0_need_no_acknowledgement(
 def test_what_the_broker_had_kept_is_marked(
     desks: Callable[..., Desk], writer: paho.Client, eventually: Eventually
 ) -> None:
-    writer.publish("site/kept", b"1", qos=1, retain=True).wait_for_publish(10)
+    keep(writer, "site/kept", b"1")
     desk = desks()
     eventually(lambda: desk.payloads() == [b"1"])
     assert desk.messages()[0][3] is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import socket
@@ -176,10 +177,16 @@ def test_a_late_subscriber_gets_the_retained_state_marked_as_such(broker: Broker
         async with broker.link("writer") as writer:
             await writer.publish("state/a", b"old", retain=True)
             await writer.publish("state/a", b"new", retain=True)
-            async with broker.link("reader") as reader:
-                await reader.subscribe("state/#", got.append)
-                await until(lambda: got, "the retained message")
-        assert (got[0].payload, got[0].retained) == (b"new", True)
+            for _ in range(60):  # NATS acknowledges before it can hand out what it keeps
+                got.clear()
+                async with broker.link("reader") as reader:
+                    await reader.subscribe("state/#", got.append)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(1):
+                            await until(lambda: got, "the retained message")
+                if got and got[0].payload == b"new":
+                    break
+        assert [(one.payload, one.retained) for one in got] == [(b"new", True)]
 
     run(story())
 

@@ -9,6 +9,7 @@ import pytest
 
 from plekvrij import cli
 from simulators.conditions import NORMAL, SCENARIOS, furnished
+from simulators.faults import Faults
 from simulators.feed import feed
 from workplace.events import SensorEvent
 from workplace.floor_plan import FloorPlan
@@ -70,6 +71,23 @@ def test_a_bad_radio_brings_readings_minutes_after_newer_ones(small_plan: FloorP
         newest[event.device] = max(before, event.measured_at)
     assert sum(seconds > 60 for seconds in behind) > len(readings) / 20
     assert max(behind) > 600
+
+
+def test_a_dead_sensor_says_nothing_and_a_blocked_one_only_that_it_lives(small_plan: FloorPlan) -> None:
+    def kinds(faults: Faults) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {"node": set(), "battery": set()}
+        for event in next(feed(small_plan, 3, 1, faults)).events:
+            found["node" if event.device.startswith("dsp1-") else "battery"].add(event.kind)
+        return found
+
+    assert kinds(Faults()) == {
+        "node": {"availability", "link", "motion"}, "battery": {"availability", "battery", "motion"},
+    }  # fmt: skip
+    assert kinds(Faults(dead_pir=1.0)) == {"node": {"availability", "link"}, "battery": set()}
+    assert kinds(Faults(blocked_pir=1.0)) == {
+        "node": {"availability", "link"},
+        "battery": {"availability", "battery"},
+    }
 
 
 def test_the_usual_building_is_as_it_was(small_plan: FloorPlan) -> None:

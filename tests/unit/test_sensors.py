@@ -173,8 +173,9 @@ def perceived(plan: FloorPlan, day: Day, faults: Faults, sensor: str) -> dict[st
     return found
 
 
-def test_dead_pirs_are_silent(example_plan: FloorPlan, tuesday: Day) -> None:
-    assert not any(perceived(example_plan, tuesday, Faults(dead_pir=1.0), "motion").values())
+@pytest.mark.parametrize("faults", [Faults(dead_pir=1.0), Faults(blocked_pir=1.0)], ids=["dead", "blocked"])
+def test_dead_and_blocked_pirs_see_nobody(example_plan: FloorPlan, tuesday: Day, faults: Faults) -> None:
+    assert not any(perceived(example_plan, tuesday, faults, "motion").values())
 
 
 def test_stuck_pirs_report_in_every_window(small_plan: FloorPlan) -> None:
@@ -209,6 +210,7 @@ def test_faults_hit_their_share_of_places() -> None:
     docks = [WORN.dock_of(place, SEED) for place in places]
     assert pirs.count("stuck") / len(places) == pytest.approx(0.015, abs=0.006)
     assert pirs.count("dead") / len(places) == pytest.approx(0.015, abs=0.006)
+    assert pirs.count("blocked") / len(places) == pytest.approx(0.01, abs=0.005)
     assert docks.count("ghost") / len(places) == pytest.approx(0.03, abs=0.008)
     assert docks.count("flapping") / len(places) == pytest.approx(0.03, abs=0.008)
     assert not any(NO_FAULTS.pir_of(place, SEED) or NO_FAULTS.dock_of(place, SEED) for place in places)
@@ -217,6 +219,8 @@ def test_faults_hit_their_share_of_places() -> None:
 def test_impossible_shares_are_refused() -> None:
     with pytest.raises(ValueError, match="at most 1"):
         Faults(stuck_pir=0.6, dead_pir=0.6)
+    with pytest.raises(ValueError, match="at most 1"):
+        Faults(stuck_pir=0.5, blocked_pir=0.6)
 
 
 def test_a_link_level_opens_the_day_for_a_laptop_left_overnight(
