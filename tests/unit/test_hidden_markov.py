@@ -123,6 +123,21 @@ def test_lunch_with_the_laptop_frees_the_desk() -> None:
     assert desk.then(40).verdict == "free"
 
 
+def test_a_motion_sensor_that_never_saw_anybody_has_no_credit_and_earns_it_with_its_first_hit() -> None:
+    """A dead sensor beside a dock: nobody it should have seen is called away by its silence."""
+    desk = Watched().link(1, "up").link(30, "down").link(60, "up")
+    assert desk.then(120).verdict == "occupied"  # in use, as far as anybody can tell
+    assert desk.then(120).unverified  # no clock runs on a dock alone
+    desk = desk.moves(121).works(122.5, 140)
+    assert desk.then(170).verdict == "held"
+    assert not desk.then(170).unverified
+
+
+def test_a_motion_sensor_that_worked_may_miss_somebody_now_and_then() -> None:
+    desk = Watched().moves(0).link(1, "up").works(1.5, 20).link(25, "down").link(60, "up").link(90, "down")
+    assert desk.link(120, "up").then(180).verdict == "held"
+
+
 def test_a_still_sitter_at_a_docked_laptop_is_not_sent_away() -> None:
     desk = arrived()
     for minute in range(26, 47, 5):

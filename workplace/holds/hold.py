@@ -204,7 +204,7 @@ def shown_phase(hold: Hold, phase: HoldPhase, base: HoldPhase, belief: Belief, m
     """
     if mode == "active":
         return phase
-    if hold.released_by != "policy" or phase not in {"free", "unknown"}:
+    if hold.released_by != "policy" or hold.is_open or phase not in {"free", "unknown", "in_use"}:
         return base if phase == "reclaimable" else phase
     if belief.verdict == "occupied":
         sign, left = belief.last_sign_at, hold.hidden_away

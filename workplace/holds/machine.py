@@ -182,6 +182,8 @@ class _Turn:
     def be_free(self) -> None:
         self.base = "free"
         if not self.hold.is_open:
+            if self.belief.verdict == "free":
+                self.change(hidden_away=None)  # whoever comes now is somebody new
             return
         belief = self.belief
         vacated_at = min(belief.since, self.now)

@@ -355,6 +355,14 @@ def believing(core: Core, at: int, belief: Vector) -> Core:
     )
 
 
+def notices(ground: Ground, core: Core) -> bool:
+    """Whether any sensor would notice somebody: one that is stuck or blocked would not."""
+    return any(
+        is_usable(ear, now) if ear.code == HIT else now.is_trusted and ear.code != LINK
+        for ear, now in zip(ground.ears, core.sensors, strict=True)
+    )
+
+
 def _listens(ground: Ground, sensors: Sequence[SensorNow]) -> bool:
     """Whether anything that notices people can be trusted."""
     return any(now.is_trusted and ear.code != LINK for ear, now in zip(ground.ears, sensors, strict=True))

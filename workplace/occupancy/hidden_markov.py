@@ -121,6 +121,21 @@ class HiddenMarkov:
         wake_at = _moment(wake)
         if ruled.wake_at is not None and ruled.wake_at < wake_at:
             wake_at = ruled.wake_at
+        if ruled.linked_since is not None and not steps.notices(memo.ground, core):
+            # the dock's word alone: in use as far as anybody can tell, and no clock may run on it
+            return Belief(
+                verdict="occupied",
+                p_occupied=occupied(core.belief),
+                p_held=core.belief[1],
+                p_free=core.belief[0],
+                since=ruled.linked_since,
+                last_sign_at=ruled.last_sign_at,
+                present_since=None,
+                linked_since=ruled.linked_since,
+                wake_at=wake_at,
+                reasons=(*ruled.reasons, "unverified"),
+                unverified=True,
+            )
         return Belief(
             verdict=_VERDICTS[core.verdict],
             p_occupied=occupied(core.belief),

@@ -107,7 +107,12 @@ def is_rearmed(ear: Ear, now: SensorNow, at: int) -> bool:
 
 
 def is_usable(ear: Ear, now: SensorNow) -> bool:
-    return now.is_trusted and now.unseen < BLOCKED_AFTER and not is_stuck(ear, now)
+    return now.is_trusted and not is_blocked(now) and not is_stuck(ear, now)
+
+
+def is_blocked(now: SensorNow) -> bool:
+    """Whether a motion sensor saw nobody come too often; one that never saw anybody at all has no credit."""
+    return now.unseen >= (BLOCKED_AFTER if now.run_hits else 1)
 
 
 def is_stuck(ear: Ear, now: SensorNow) -> bool:
