@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-from ingest.stores.schema import LAST_TABLE, from_ms, to_ms
-from workplace.errors import StoreUnavailable
-from workplace.ports import ConnectSqlite
+from ingest.stores.history import SqliteHistory
+from ingest.stores.schema import from_ms, to_ms
 from workplace.usage_port import HoldLength, Moment, PlaceHour, Reclaimable, ZoneUse
 from workplace.working_time import Span
 
@@ -63,15 +59,11 @@ ORDER BY r.place, r.at
 """
 
 
-class SqliteUsage:
+class SqliteUsage(SqliteHistory):
     """A `UsageReader`. One short read-only connection per question, so any thread may ask.
 
     A database that does not exist yet has no history; that is an answer, not an error.
     """
-
-    def __init__(self, connect: ConnectSqlite, path: Path) -> None:
-        self._connect = connect
-        self._path = path
 
     def zone_use(self, zones: Sequence[str], spans: Sequence[Span]) -> list[ZoneUse]:
         """Return the zones' sums in those spans that have any trusted input."""
@@ -110,30 +102,6 @@ class SqliteUsage:
             )
             for place, at, then, phase, same in found
         ]
-
-    def _ask(self, statement: str, *parameters: object) -> list[Any]:
-        with self._reading() as connection:
-            return [] if connection is None else list(connection.execute(statement, parameters))
-
-    @contextmanager
-    def _reading(self) -> Iterator[Any]:
-        if not self._path.exists():
-            yield None
-            return
-        connection: Any = None
-        try:
-            connection = self._connect(f"file:{self._path}?mode=ro", uri=True, timeout=30.0)
-            connection.execute("PRAGMA query_only = 1")
-            is_complete = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (LAST_TABLE,))
-            yield connection if is_complete.fetchone() else None
-        except Exception as error:
-            # The driver is handed in; PEP 249 fixes the names of its exceptions.
-            if type(error).__name__ in ("OperationalError", "DatabaseError"):
-                raise StoreUnavailable(f"history cannot be read now: {error}") from error
-            raise
-        finally:
-            if connection is not None:
-                connection.close()
 
 
 def _listed(names: Sequence[str]) -> str:
