@@ -100,6 +100,7 @@ Mean ± standard deviation over the seeds, and the baselines on the same days.
 What is not as usual in each building stands in `simulators/conditions.py`. In `bad-radio` a quarter of the messages
 is late by a minute on average and what waited in an outage comes at once: one reading in four arrives after a newer
 one of the same sensor, half of those by two minutes and more, some by forty. The filter puts them in their place.
+`faults` is looked at for longer: that a sensor is dead or blocked shows only when it misses who docks.
 Time in which nothing could be heard is claimed by no model, and is right or wrong for none (`claimed`).
 
 The simulator and the filter share ideas, so real buildings will be worse. The one real room that we have (UCI 864) is
