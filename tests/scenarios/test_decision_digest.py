@@ -1,8 +1,12 @@
-"""One number for all decisions of a recorded day: the same live, after a crash, in a replay and in any order."""
+"""One number for all decisions of a recorded day: the same live, after a crash, in a replay and in any order.
+
+PLEKVRIJ_LONG=1 looks at a month of workdays instead of one.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -17,11 +21,12 @@ from simulators.feed import feed
 from workplace.events import GatewayStatus, SensorEvent
 from workplace.floor_plan import FloorPlan
 from workplace.holds.engine import SiteEngine
-from workplace.holds.settled import HORIZON, Fact, SettledSite, settled_digest
+from workplace.holds.settled import HORIZON, Fact, SettledSite, happened_at, settled_digest
 from workplace.policy import Policy, policy_hash
 from workplace.policy_file import ConsentFile, OccupancyFile, OccupancyModelName, PolicyFile
 
 Came = list[tuple[datetime, Fact]]
+DAYS = 21 if os.environ.get("PLEKVRIJ_LONG") else 1
 
 
 @cache
@@ -35,7 +40,7 @@ def policy_of(model: OccupancyModelName) -> Policy:
 @pytest.fixture(scope="module")
 def day(small_plan: FloorPlan) -> Came:
     """Everything that the sensors of a small office said on one day, and a gateway that was away for 20 minutes."""
-    events: Came = [(event.received_at, event) for one in feed(small_plan, 4, 1) for event in one.events]
+    events: Came = [(event.received_at, event) for one in feed(small_plan, 4, DAYS) for event in one.events]
     start = events[0][0]
     statuses: Came = []
     for word, minutes in (("online", 0), ("offline", 780), ("online", 800)):
@@ -54,12 +59,12 @@ def end(day: Came) -> datetime:
 
 
 def shaken(day: Came, seed: int) -> Came:
-    """The same facts, each up to 50 minutes late, a third of them twice."""
+    """The same facts, a third of them up to 50 minutes after they happened, a third of them twice."""
     dice = random.Random(seed)
-    longest = (HORIZON - timedelta(seconds=1)) / timedelta(seconds=1)
-    late = [
-        (at + timedelta(seconds=dice.uniform(0, longest) * (dice.random() < 0.3)), fact) for at, fact in day
-    ]
+    late = []
+    for at, fact in day:
+        latest = max(at, happened_at(fact, at) + HORIZON - timedelta(seconds=1))
+        late.append((at + dice.random() * (latest - at) * (dice.random() < 0.3), fact))
     again = [(at + timedelta(seconds=dice.uniform(0, 600)), fact) for at, fact in late if dice.random() < 0.3]
     return sorted([*late, *again], key=lambda item: item[0])
 
