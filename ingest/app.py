@@ -297,6 +297,7 @@ class _Ingest:
             at=self._clock.now(),
             started_at=started_at,
             report=worker.report,
+            commit_ms=self._store.commit_ms(),
             reader_trouble=self._reader.refused,
             is_subscribed=self._reader.is_subscribed,
             inbox_full_since=self._inbox.full_since,

@@ -22,13 +22,20 @@ def make_health(
     at: datetime,
     started_at: float,
     report: WorkerReport,
+    commit_ms: tuple[float, float],
     reader_trouble: str | None,
     is_subscribed: bool,
     inbox_full_since: float | None,
     publisher: Mapping[str, int],
     sink: SinkStatus | None,
 ) -> IngestHealth:
-    """Return the health message of this moment; `at` is site time, `started_at` real (monotonic) seconds."""
+    """Return the health message of this moment.
+
+    Args:
+        at: site time.
+        started_at: real (monotonic) seconds.
+        commit_ms: p50 and p99 of the last commits alone; `report.commit_ms` is the last transaction with its work.
+    """
     now = time.monotonic()
     stored_at, beat_at = report.last_event_stored_at, report.beat_at
     beat_age_s = now - (started_at if beat_at is None else beat_at)
@@ -38,6 +45,8 @@ def make_health(
         "alarm": report.alarm,
         "commits_total": report.commits_total,
         "commit_ms": report.commit_ms,
+        "commit_p50_ms": round(commit_ms[0], 2),
+        "commit_p99_ms": round(commit_ms[1], 2),
         "size_bytes": report.store_bytes,
         "beat_age_s": round(beat_age_s, 1),
         "broker": reader_trouble or "ok",

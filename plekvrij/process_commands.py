@@ -9,6 +9,7 @@ from plekvrij.arguments import CHILD, clock_of, ha_prefix, needs, site_of
 from plekvrij.exposition import Exposition, Tell, exposed
 from plekvrij.lifecycle import announce_ready, run
 from plekvrij.options import CommandSpec
+from plekvrij.short_pauses import forget_the_start, keep_pauses_short
 from plekvrij.site_watch import run_with_newest
 
 Arguments = argparse.Namespace
@@ -73,6 +74,11 @@ def _ingest(arguments: Arguments) -> int:
     site = site_of(arguments)
     arguments.data.mkdir(parents=True, exist_ok=True)
     exposition = Exposition()
+    keep_pauses_short()
+
+    def ready() -> None:
+        forget_the_start()
+        announce_ready()
 
     async def ingest(newest: wiring.Site) -> None:
         await wiring.run_ingest(
@@ -82,7 +88,7 @@ def _ingest(arguments: Arguments) -> int:
             clock=clock_of(arguments),
             influx=arguments.influx,
             ha_prefix=ha_prefix(arguments),
-            ready=announce_ready,
+            ready=ready,
             told=_teller(arguments, exposition),
         )
 

@@ -1,0 +1,211 @@
+"""The rig around a whole ingest: the real embedded broker, its real process, and all gateways of a made site."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import mqtt_wire, processes
+from bench.sites import big_plan_text, greetings
+from ingest.stores.history import SqliteHistory
+from plekvrij import clocks, sqlite_driver, wiring
+from plekvrij.clocks import SiteClock
+from plekvrij.credentials import Credential
+from plekvrij.embedded_broker import EmbeddedBroker
+from plekvrij.process_tree import Child
+from workplace.codec import encode
+from workplace.events import GatewayStatus, Message, SensorEvent
+from workplace.floor_plan import FloorPlan
+from workplace.topics import Topics
+
+#: Events between two looks at whether the broker still takes them.
+_CHUNK = 200
+#: The policy with the fixed rule instead of the filter; without a policy the filter is on.
+FILTER_OFF = "site: groot\noccupancy: {model: hand_tuned}\n"
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, speed: float, *, policy: str | None = None, influx: str | None = None
+) -> AsyncIterator[Site]:
+    """Run the broker and ingest of 2,000 places; all gateways and devices have said that they are there.
+
+    Args:
+        speed: of the site's clock.
+        policy: text of a policy file; without one ingest has the policy that it has by itself, with the filter on.
+        influx: address of a time-series server, with the name of the database.
+    """
+    plan_file = folder / "plan.yaml"
+    plan_file.write_text(big_plan_text(), "utf-8")
+    plan = wiring.read_site(plan_file, None).plan
+    clock = clocks.scaled_clock(datetime(2026, 11, 24, 9, tzinfo=UTC), speed)
+    async with AsyncExitStack() as exits:
+        broker = await exits.enter_async_context(EmbeddedBroker(folder / "broker", plan))
+        arguments = ["--plan", str(plan_file), "--clock", clock.to_text()]
+        if policy is not None:
+            policy_file = folder / "policy.yaml"
+            policy_file.write_text(policy, "utf-8")
+            arguments += ["--policy", str(policy_file)]
+        if influx is not None:
+            arguments += ["--influx", influx]
+        ingest = await _start_ingest(exits, folder, broker, arguments)
+        pumps = {
+            gateway.id: await exits.enter_async_context(_pump(broker.port, broker.credentials[gateway.id]))
+            for gateway in plan.gateways
+        }
+        history = SqliteHistory(sqlite_driver.connect, folder / "site.db")
+        listener = await exits.enter_async_context(
+            _listening(broker.port, broker.credentials["dashboard"], plan)
+        )
+        site = Site(plan, clock, ingest.pid, pumps, history, broker, listener)
+        online, there = greetings(plan, clock.now())
+        site.greet(online)
+        await site.send(there)
+        yield site
+
+
+async def _start_ingest(
+    exits: AsyncExitStack, folder: Path, broker: EmbeddedBroker, more: list[str]
+) -> Child:
+    credential = folder / "ingest.json"
+    known = broker.credentials["ingest"]
+    credential.write_text(json.dumps({"user": known.user, "password": known.password}))
+    arguments = [
+        "ingest", "--broker", broker.url, "--credential", str(credential), "--data", str(folder), "--with-parent",
+        *more,
+    ]  # fmt: skip
+    child = Child("ingest", arguments, folder / "ingest.log")
+    exits.push_async_callback(child.stop)
+    await child.start()
+    return child
+
+
+class Site:
+    """All gateways of a site as one sender, and the process that listens."""
+
+    def __init__(
+        self,
+        plan: FloorPlan,
+        clock: SiteClock,
+        pid: int,
+        pumps: dict[str, asyncio.StreamWriter],
+        history: SqliteHistory,
+        broker: EmbeddedBroker,
+        listener: Listener,
+    ) -> None:
+        self.plan, self.clock, self.pid = plan, clock, pid
+        self.broker, self.listener = broker, listener
+        self._topics = Topics(plan.site)
+        self._floor = {gateway.id: gateway.floor for gateway in plan.gateways}
+        self._pumps = pumps
+        self._history = history
+        self._mid = 0
+        self._sent = 0
+
+    def greet(self, online: list[GatewayStatus]) -> None:
+        for status in online:
+            self._queue(status.gateway, self._topics.gateway_status(status.gateway), status)
+
+    def publish(self, events: list[SensorEvent]) -> None:
+        for event in events:
+            topic = self._topics.event(self._floor[event.gateway], event.gateway, event.device)
+            self._queue(event.gateway, topic, event)
+        self._sent += len(events)
+
+    async def send(self, events: list[SensorEvent]) -> None:
+        """Publish as fast as the broker takes it, and return when all is committed."""
+        for start in range(0, len(events), _CHUNK):
+            self.publish(events[start : start + _CHUNK])
+            for pump in self._pumps.values():
+                await pump.drain()
+        await self.wait_stored()
+
+    async def wait_stored(self) -> None:
+        """Return when everything that was published is committed."""
+        async with asyncio.timeout(60):
+            while self._history.counts().get("count:events", 0) < self._sent:
+                await asyncio.sleep(0.02)
+
+    async def wait_quiet(self) -> None:
+        """Return when ingest has told the world of all that it stored, and rests."""
+        async with asyncio.timeout(20):
+            before_s = -1.0
+            while processes.cpu_s(self.pid) - before_s > 0.01:
+                before_s = processes.cpu_s(self.pid)
+                await asyncio.sleep(0.5)
+
+    def _queue(self, gateway: str, topic: str, message: Message) -> None:
+        self._mid = self._mid % 65_535 + 1
+        self._pumps[gateway].write(mqtt_wire.publish(topic, encode(message), self._mid))
+
+
+class Listener(asyncio.Protocol):
+    """Hears states and the health of ingest, as pages do; notes the moment and reads nothing until it is asked."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self.heard: list[tuple[float, str, bytes]] = []
+        """`perf_counter` s, topic and payload of each message while `is_on`."""
+        self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.last_health = b""
+        self._buffer = b""
+
+    async def quiet(self) -> None:
+        """Return when a quarter of a second has brought nothing new."""
+        async with asyncio.timeout(60):
+            before = -1
+            while before != len(self.heard):
+                before = len(self.heard)
+                await asyncio.sleep(0.25)
+
+    def data_received(self, data: bytes) -> None:
+        at_s = time.perf_counter()
+        self._buffer += data
+        while (frame := mqtt_wire.split(self._buffer)) is not None:
+            kind, body, self._buffer = frame
+            if kind == mqtt_wire.SUBACK and not self.subscribed.done():
+                self.subscribed.set_result(None)
+            elif kind & 0xF0 == mqtt_wire.PUBLISH:
+                topic, payload = mqtt_wire.topic_and_payload(body)
+                if topic.endswith("/ingest/health"):
+                    self.last_health = payload
+                elif self.is_on:
+                    self.heard.append((at_s, topic, payload))
+
+
+@asynccontextmanager
+async def _listening(port: int, credential: Credential, plan: FloorPlan) -> AsyncIterator[Listener]:
+    topics = Topics(plan.site)
+    transport, listener = await asyncio.get_running_loop().create_connection(Listener, "127.0.0.1", port)
+    transport.write(mqtt_wire.connect("bench-listener", credential.user, credential.password))
+    transport.write(mqtt_wire.subscribe([f"{topics.place_state('+')}", topics.ingest_health()], 1))
+    try:
+        await asyncio.wait_for(listener.subscribed, 20)
+        yield listener
+    finally:
+        transport.close()
+
+
+@asynccontextmanager
+async def _pump(port: int, credential: Credential) -> AsyncIterator[asyncio.StreamWriter]:
+    """Connect as a gateway; what the broker answers is read and forgotten."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(mqtt_wire.connect(f"bench-{credential.user}", credential.user, credential.password))
+    if await reader.readexactly(4) != mqtt_wire.CONNACK_OK:
+        raise AssertionError(f"the broker refused {credential.user}")
+    forgetting = asyncio.create_task(_forget(reader), name=f"answers to {credential.user}")
+    try:
+        yield writer
+    finally:
+        forgetting.cancel()
+        writer.close()
+
+
+async def _forget(reader: asyncio.StreamReader) -> None:
+    while await reader.read(1 << 16):
+        pass
