@@ -7,9 +7,13 @@ from collections.abc import Callable, Sequence
 from bench import (
     deciding,
     edge,
+    ingest_latency,
+    ingest_yardstick,
     memory,
     messages,
+    outage,
     pages,
+    pixels,
     receiving,
     screens,
     switches,
@@ -38,6 +42,13 @@ FIGURES: Sequence[Callable[[], Figure]] = (
     whole_ingest.events_through_ingest,
     whole_ingest.ingest_cpu_per_event,
     whole_ingest.ingest_at_its_need,
+    ingest_yardstick.ingest_against_bare_paho,
+    ingest_yardstick.ingest_against_one_by_one,
+    ingest_yardstick.filter_against_bare_paho,
+    ingest_yardstick.filter_against_one_by_one,
+    ingest_latency.event_to_state_without_filter,
+    ingest_latency.event_to_state,
+    ingest_latency.commit_of_ingest,
     messages.line_of_a_sensor_event,
     messages.line_of_a_desk_state,
     *(
@@ -45,9 +56,26 @@ FIGURES: Sequence[Callable[[], Figure]] = (
         if time_series.VICTORIA
         else ()
     ),
+    *(
+        (outage.live_through_an_outage, outage.backlog_written, outage.memory_in_an_outage)
+        if outage.INFLUXD
+        else ()
+    ),
     time_series.pages_ask_13_months,
     screens.screens_on_one_change,
     screens.change_on_200_screens,
+    *(
+        (
+            pixels.change_to_pixel,
+            pixels.change_to_pixel_p99,
+            pixels.content_of_a_wall,
+            pixels.heap_of_a_wall,
+        )
+        if pixels.CHROMIUM
+        else ()
+    ),
+    pixels.bytes_of_a_screen,
+    pixels.cpu_of_a_screen,
     pages.wall_page,
     pages.wall_script,
     pages.desk_page,

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench import mqtt_wire, processes
 from bench.sites import big_plan_text, greetings
-from ingest.stores.history import SqliteHistory
 from plekvrij import clocks, sqlite_driver, wiring
 from plekvrij.clocks import SiteClock
 from plekvrij.credentials import Credential
@@ -25,13 +25,19 @@ from workplace.topics import Topics
 
 #: Events between two looks at whether the broker still takes them.
 _CHUNK = 200
+_MORNING = datetime(2026, 11, 24, 9, tzinfo=UTC)
 #: The policy with the fixed rule instead of the filter; without a policy the filter is on.
 FILTER_OFF = "site: groot\noccupancy: {model: hand_tuned}\n"
 
 
 @asynccontextmanager
 async def running(
-    folder: Path, speed: float, *, policy: str | None = None, influx: str | None = None
+    folder: Path,
+    speed: float,
+    *,
+    policy: str | None = None,
+    influx: str | None = None,
+    start: datetime = _MORNING,
 ) -> AsyncIterator[Site]:
     """Run the broker and ingest of 2,000 places; all gateways and devices have said that they are there.
 
@@ -39,11 +45,12 @@ async def running(
         speed: of the site's clock.
         policy: text of a policy file; without one ingest has the policy that it has by itself, with the filter on.
         influx: address of a time-series server, with the name of the database.
+        start: what the clock shows at first.
     """
     plan_file = folder / "plan.yaml"
     plan_file.write_text(big_plan_text(), "utf-8")
     plan = wiring.read_site(plan_file, None).plan
-    clock = clocks.scaled_clock(datetime(2026, 11, 24, 9, tzinfo=UTC), speed)
+    clock = clocks.scaled_clock(start, speed)
     async with AsyncExitStack() as exits:
         broker = await exits.enter_async_context(EmbeddedBroker(folder / "broker", plan))
         arguments = ["--plan", str(plan_file), "--clock", clock.to_text()]
@@ -58,11 +65,12 @@ async def running(
             gateway.id: await exits.enter_async_context(_pump(broker.port, broker.credentials[gateway.id]))
             for gateway in plan.gateways
         }
-        history = SqliteHistory(sqlite_driver.connect, folder / "site.db")
+        book = sqlite_driver.connect(f"file:{folder / 'site.db'}?mode=ro", uri=True, timeout=30.0)
+        exits.callback(book.close)
         listener = await exits.enter_async_context(
             _listening(broker.port, broker.credentials["dashboard"], plan)
         )
-        site = Site(plan, clock, ingest.pid, pumps, history, broker, listener)
+        site = Site(plan, clock, ingest.pid, pumps, book, broker, listener)
         online, there = greetings(plan, clock.now())
         site.greet(online)
         await site.send(there)
@@ -94,7 +102,7 @@ class Site:
         clock: SiteClock,
         pid: int,
         pumps: dict[str, asyncio.StreamWriter],
-        history: SqliteHistory,
+        book: Any,
         broker: EmbeddedBroker,
         listener: Listener,
     ) -> None:
@@ -103,7 +111,7 @@ class Site:
         self._topics = Topics(plan.site)
         self._floor = {gateway.id: gateway.floor for gateway in plan.gateways}
         self._pumps = pumps
-        self._history = history
+        self._book = book
         self._mid = 0
         self._sent = 0
 
@@ -125,11 +133,28 @@ class Site:
                 await pump.drain()
         await self.wait_stored()
 
-    async def wait_stored(self) -> None:
-        """Return when everything that was published is committed."""
+    async def wait_stored(self, *, but: int = 0) -> None:
+        """Return when everything that was published is committed, but for the last few."""
         async with asyncio.timeout(60):
-            while self._history.counts().get("count:events", 0) < self._sent:
+            while self._asked("SELECT value FROM meta WHERE key = 'count:events'") < self._sent - but:
                 await asyncio.sleep(0.02)
+
+    def waiting_lines(self) -> int:
+        """Return how many lines wait for the time-series server."""
+        return self._asked(
+            "SELECT max(seq) - min(seq) + 1 FROM sink_outbox"
+        )  # without a full look: none is missing
+
+    def oldest_line(self) -> int:
+        """Return the number of the line that waits longest, 0 when none does."""
+        return self._asked("SELECT min(seq) FROM sink_outbox")
+
+    def newest_line(self) -> int:
+        return self._asked("SELECT max(seq) FROM sink_outbox")
+
+    def _asked(self, question: str) -> int:
+        row = self._book.execute(question).fetchone()
+        return int(row[0] or 0) if row else 0
 
     async def wait_quiet(self) -> None:
         """Return when ingest has told the world of all that it stored, and rests."""

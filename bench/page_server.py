@@ -37,6 +37,10 @@ class PageServer:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="pages")
 
+    def send_each(self) -> None:
+        """From now on gather no changes: each is a delta by itself."""
+        self._live_feed._gather_s = 0.0  # noqa: SLF001 - ours to look at
+
     def cpu_s(self) -> float:
         """Return the CPU time of the server's thread so far, the kernel's work on its sockets included."""
         return time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident or 0))
@@ -51,6 +55,17 @@ class PageServer:
             (self._topics.place_state(place.id), self._place_state(place, phase)),
             (self._topics.zone_state(zone.id), self._zone_state(zone, in_use)),
         )
+
+    def speak(self) -> None:
+        """Let every zone say again what it said last, as ingest does every few seconds; else screens call it old."""
+        told = [
+            (
+                self._topics.zone_state(zone.id),
+                self._zone_state(zone, sum(p.id in self.in_use for p in zone.places)),
+            )
+            for zone in self.plan.zone.values()
+        ]
+        self._loop.call_soon_threadsafe(self._feed, *told)
 
     def _feed(self, *messages: tuple[str, Message]) -> None:
         for topic, message in messages:
@@ -72,6 +87,7 @@ class PageServer:
             self._feed((self._topics.zone_state(zone.id), self._zone_state(zone, 0)))
         for place in self.plan.place.values():
             self._feed((self._topics.place_state(place.id), self._place_state(place, "free")))
+        self._live_feed = app.state.live_feed
         self._close_streams = app.state.live_feed.close
         config = uvicorn.Config(
             app, host="127.0.0.1", port=self.port, log_level="warning", timeout_graceful_shutdown=1

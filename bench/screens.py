@@ -44,7 +44,7 @@ async def _measure(server: PageServer) -> tuple[float, float, float]:
     p99s_ms: list[float] = []
     for _ in range(_ROUNDS):
         for count, found in costs.items():
-            screens = [await _Screen.open(server.port) for _ in range(count)]
+            screens = [await Screen.open(server.port) for _ in range(count)]
             cost_ms, delays = await _change_often(server, screens)
             found.append(cost_ms)
             if count == _SCREENS:
@@ -54,7 +54,7 @@ async def _measure(server: PageServer) -> tuple[float, float, float]:
     return statistics.median(costs[1]), statistics.median(costs[_SCREENS]), statistics.median(p99s_ms)
 
 
-async def _change_often(server: PageServer, screens: list[_Screen]) -> tuple[float, list[float]]:
+async def _change_often(server: PageServer, screens: list[Screen]) -> tuple[float, list[float]]:
     """Return the server's CPU ms per change, and each screen's delay of each change in ms."""
     floor = server.plan.floor[_FLOOR]
     places = [place for zone in floor.zones for place in zone.places if not place.fixed]
@@ -73,19 +73,21 @@ async def _change_often(server: PageServer, screens: list[_Screen]) -> tuple[flo
     return (server.cpu_s() - before_s) * 1000 / _CHANGES, delays_ms
 
 
-class _Screen(asyncio.Protocol):
+class Screen(asyncio.Protocol):
     """A stream of server-sent events as bytes; notes when the next delta comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, floor: str) -> None:
+        self._floor = floor
         loop = asyncio.get_running_loop()
         self.greeted: asyncio.Future[None] = loop.create_future()
         self._delta: asyncio.Future[float] = loop.create_future()
+        self.heard_bytes = 0
 
     @classmethod
-    async def open(cls, port: int) -> _Screen:
+    async def open(cls, port: int, floor: str = _FLOOR) -> Screen:
         """Connect and return when the snapshot has come."""
         loop = asyncio.get_running_loop()
-        _, screen = await loop.create_connection(cls, "127.0.0.1", port)
+        _, screen = await loop.create_connection(lambda: cls(floor), "127.0.0.1", port)
         await asyncio.wait_for(screen.greeted, 10)
         return screen
 
@@ -93,7 +95,7 @@ class _Screen(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("a stream was asked for")
         self._transport = transport
-        transport.write(f"GET /live?floor={_FLOOR} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        transport.write(f"GET /live?floor={self._floor} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
     def wait_for_delta(self) -> asyncio.Future[float]:
         """Return a future of the moment, `perf_counter` s, at which the next delta is here."""
@@ -102,6 +104,7 @@ class _Screen(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         at_s = time.perf_counter()
+        self.heard_bytes += len(data)
         if b"event: s" in data and not self.greeted.done():
             self.greeted.set_result(None)
         elif b"event: d" in data and not self._delta.done():

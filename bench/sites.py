@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -63,20 +64,34 @@ def greetings(plan: FloorPlan, at: datetime) -> tuple[list[GatewayStatus], list[
 
 
 class Building:
-    """Tells motion and docking at random places: four motions to one plug or unplug, evenly in time."""
+    """Tells motion and docking at random places: four motions to one plug or unplug, evenly in time.
 
-    def __init__(self, plan: FloorPlan, seed: int = 1) -> None:
+    `empty_floors` are left out: their places are for `first_motion`.
+    """
+
+    def __init__(self, plan: FloorPlan, seed: int = 1, *, empty_floors: Collection[str] = ()) -> None:
         self._plan = plan
         self._chance = random.Random(seed)
         kinds = sorted(plan.wired, key=str)
-        self._motions = [key for key in kinds if key[2] == "motion"]
-        self._links = [key for key in kinds if key[2] == "link"]
+        empty = {key for key in kinds if plan.wired[key][0][0].floor in empty_floors}
+        self._motions = [key for key in kinds if key[2] == "motion" and key not in empty]
+        self._links = [key for key in kinds if key[2] == "link" and key not in empty]
+        self._untouched = sorted((key for key in empty if key[2] == "motion"), key=str)
+        self._chance.shuffle(self._untouched)
         self._docked: dict[tuple[str, str | None, str], bool] = {}
         self._number = 0
 
     def facts(self, count: int, start: datetime, per_second: float) -> list[SensorEvent]:
         """Return `count` events from `start` on, in order of time."""
         return [self._fact(start + timedelta(seconds=n / per_second)) for n in range(count)]
+
+    def first_motion(self, at: datetime) -> SensorEvent | None:
+        """Return that somebody comes where nobody was yet, which changes a state at once; None when nothing is left."""
+        if not self._untouched:
+            return None
+        self._number += 1
+        device, channel, kind = self._untouched.pop()
+        return _event(self._plan, f"{self._number:032x}", device, channel, kind, at, value=True)
 
     def _fact(self, at: datetime) -> SensorEvent:
         self._number += 1
