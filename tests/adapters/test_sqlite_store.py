@@ -320,3 +320,17 @@ def test_the_outbox_never_reuses_a_number_and_drops_raw_lines_first(store: Sqlit
         assert writing.shrink_outbox(2) == 2
     assert store.outbox_rows() == 0
     assert history._ask("SELECT seq, line, reason FROM sink_dead_letter") == [(2, b"b 1", "impossible")]
+
+
+def test_how_long_commits_take_is_known_from_any_thread(tmp_path: Path) -> None:
+    store = SqliteStore(sqlite3.connect, tmp_path / "ingest.db")
+    assert store.commit_ms() == (0.0, 0.0), "nothing was committed yet"
+    store.open(NINE)
+    for number in range(20):
+        with store.transaction() as writing:
+            writing.add_events([event(number)])
+    with pytest.raises(KeyError), store.transaction():
+        raise KeyError("this one is rolled back and has no length")
+    p50_ms, p99_ms = store.commit_ms()
+    assert 0 < p50_ms <= p99_ms < 60_000
+    store.close()
