@@ -23,7 +23,7 @@ from workplace.events import IngestHealth, PlaceState, SensorEvent
 RATE_EVENTS_PER_S = 500.0
 #: The first stretch is not counted: every place is new in it. Of the others the best counts: a neighbour on the
 #: machine can only make it longer.
-_STRETCHES, _STRETCH_S = 4, 3.0
+_STRETCHES, _STRETCH_S = 4, 2.5
 _BUDGET_MS = 4.0
 _COMMIT_BUDGET_MS = 2.0
 #: So far, in real time, the engine's time of a state may lie behind the event that made it; a later one has another

@@ -53,14 +53,16 @@ async def running(
     clock = clocks.scaled_clock(start, speed)
     async with AsyncExitStack() as exits:
         broker = await exits.enter_async_context(EmbeddedBroker(folder / "broker", plan))
-        arguments = ["--plan", str(plan_file), "--clock", clock.to_text()]
+        arguments = ["--plan", str(plan_file)]
         if policy is not None:
             policy_file = folder / "policy.yaml"
             policy_file.write_text(policy, "utf-8")
             arguments += ["--policy", str(policy_file)]
         if influx is not None:
             arguments += ["--influx", influx]
-        ingest = await _start_ingest(exits, folder, broker, arguments)
+        ingest = _Ingest(folder, broker, arguments)
+        exits.push_async_callback(ingest.stop)
+        await ingest.start(clock)
         pumps = {
             gateway.id: await exits.enter_async_context(_pump(broker.port, broker.credentials[gateway.id]))
             for gateway in plan.gateways
@@ -70,27 +72,40 @@ async def running(
         listener = await exits.enter_async_context(
             _listening(broker.port, broker.credentials["dashboard"], plan)
         )
-        site = Site(plan, clock, ingest.pid, pumps, book, broker, listener)
+        site = Site(plan, clock, ingest, pumps, book, broker, listener)
         online, there = greetings(plan, clock.now())
         site.greet(online)
         await site.send(there)
         yield site
 
 
-async def _start_ingest(
-    exits: AsyncExitStack, folder: Path, broker: EmbeddedBroker, more: list[str]
-) -> Child:
-    credential = folder / "ingest.json"
-    known = broker.credentials["ingest"]
-    credential.write_text(json.dumps({"user": known.user, "password": known.password}))
-    arguments = [
-        "ingest", "--broker", broker.url, "--credential", str(credential), "--data", str(folder), "--with-parent",
-        *more,
-    ]  # fmt: skip
-    child = Child("ingest", arguments, folder / "ingest.log")
-    exits.push_async_callback(child.stop)
-    await child.start()
-    return child
+class _Ingest:
+    """The real process; may be stopped and started again on the same data."""
+
+    def __init__(self, folder: Path, broker: EmbeddedBroker, more: list[str]) -> None:
+        credential = folder / "ingest.json"
+        known = broker.credentials["ingest"]
+        credential.write_text(json.dumps({"user": known.user, "password": known.password}))
+        self._log = folder / "ingest.log"
+        self._arguments = [
+            "ingest", "--broker", broker.url, "--credential", str(credential), "--data", str(folder),
+            "--with-parent", *more,
+        ]  # fmt: skip
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid if self._child else 0
+
+    async def start(self, clock: SiteClock) -> None:
+        """Return when it is live."""
+        self._child = Child("ingest", [*self._arguments, "--clock", clock.to_text()], self._log)
+        await self._child.start()
+
+    async def stop(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            await child.stop()
 
 
 class Site:
@@ -100,13 +115,14 @@ class Site:
         self,
         plan: FloorPlan,
         clock: SiteClock,
-        pid: int,
+        ingest: _Ingest,
         pumps: dict[str, asyncio.StreamWriter],
         book: Any,
         broker: EmbeddedBroker,
         listener: Listener,
     ) -> None:
-        self.plan, self.clock, self.pid = plan, clock, pid
+        self.plan, self.clock = plan, clock
+        self._ingest = ingest
         self.broker, self.listener = broker, listener
         self._topics = Topics(plan.site)
         self._floor = {gateway.id: gateway.floor for gateway in plan.gateways}
@@ -114,6 +130,17 @@ class Site:
         self._book = book
         self._mid = 0
         self._sent = 0
+
+    @property
+    def pid(self) -> int:
+        """Of ingest."""
+        return self._ingest.pid
+
+    async def go_on_at(self, speed: float) -> None:
+        """Start ingest again with a clock that goes on from now at another speed."""
+        await self._ingest.stop()
+        self.clock = clocks.scaled_clock(self.clock.now(), speed)
+        await self._ingest.start(self.clock)
 
     def greet(self, online: list[GatewayStatus]) -> None:
         for status in online:

@@ -30,12 +30,12 @@ _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "
 _FLOOR = "f3"
 T = TypeVar("T")
 _SCREENS = (1, 50, 200)
-_CHANGES = 60
+_CHANGES = 40
 #: 50 ms gather changes on purpose, and a screen of 60 Hz needs 17 ms to show one.
 _PIXEL_P50_MS, _PIXEL_P99_MS = 100.0, 250.0
 _CONTENT_MS, _LOADS = 100.0, 9
 #: What a busy floor says: a change of a place per second.
-_BUSY_CHANGES_PER_S, _BUSY_S = 1.0, 10.0
+_BUSY_CHANGES_PER_S, _BUSY_S = 1.0, 6.0
 _BYTES_BUDGET_KB, _CPU_BUDGET_MS = 60.0, 60.0
 _WARM_UPDATES, _SHORT_UPDATES, _GROWTH_PCT = 1_000, 5_000, 5.0
 

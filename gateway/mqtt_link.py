@@ -127,6 +127,7 @@ class _PahoWire:
         self._address = address
         self._events = events
         self._loop = loop
+        self._acknowledged: deque[int] = deque()
         self._inbound: deque[Received] = deque()
         self._inbound_dropped = 0
         self._lock = threading.Lock()
@@ -195,7 +196,11 @@ class _PahoWire:
         self._closed(BrokerUnreachable(self._address.url, f"connection lost ({reason})"))
 
     def _on_publish(self, _client: Client, _data: Any, mid: int, _reason: Any, _properties: Any) -> None:
-        self._post(self._events.acknowledged, mid)
+        with self._lock:
+            self._acknowledged.append(mid)
+            first = len(self._acknowledged) == 1
+        if first:  # waking the loop is a system call: once for all that came before it looked
+            self._post(self._take_acknowledged)
 
     def _on_subscribe(self, _client: Client, _data: Any, mid: int, reasons: Any, _properties: Any) -> None:
         self._post(self._events.subscribed, mid, any(reason.is_failure for reason in reasons))
@@ -210,6 +215,12 @@ class _PahoWire:
             first = len(self._inbound) == 1
         if first:
             self._post(self._take_inbound)
+
+    def _take_acknowledged(self) -> None:
+        with self._lock:
+            numbers, self._acknowledged = self._acknowledged, deque()
+        for number in numbers:
+            self._events.acknowledged(number)
 
     def _take_inbound(self) -> None:
         with self._lock:
