@@ -14,6 +14,7 @@ from gateway.wall_clock import WallClock
 from workplace.codec import decode, encode
 from workplace.errors import BrokerUnreachable, MessageRejected
 from workplace.events import GatewayStatus, IngestHealth
+from workplace.loss_events import Receipt
 from workplace.ports import Clock, MessageLink, Received
 from workplace.topics import Topics
 
@@ -81,11 +82,20 @@ class Presence:
             except MessageRejected as error:
                 self.counters[f"ingest_health_rejected.{error.reason}"] += 1
                 return
-            publisher.ingest_said(is_subscribed=health.is_subscribed and not message.retained)
+            publisher.ingest_said(
+                is_subscribed=health.is_subscribed and not message.retained, receipts=health.receipts
+            )
             if uptime_s is None or health.uptime_s < uptime_s:
                 self.due.set()
             uptime_s = health.uptime_s
 
+        def receipt(message: Received) -> None:
+            try:
+                publisher.take_receipt(decode(message.payload, Receipt))
+            except MessageRejected as error:
+                self.counters[f"receipt_rejected.{error.reason}"] += 1
+
+        await self._link.subscribe(self._topics.receipt(self._origin.gateway), receipt, qos=0)
         await self._link.subscribe(self._topics.ingest_health(), compare, qos=0)
         await asyncio.Event().wait()  # the link subscribes again by itself
 

@@ -20,8 +20,10 @@ from gateway.outbox_schema import SCHEMA, Bounds
 from gateway.wall_time import WallState
 from workplace.codec import decode, encode
 from workplace.errors import StoreUnavailable
-from workplace.events import GapRecord, Message, SensorEvent
+from workplace.events import SensorEvent
 from workplace.floor_plan import FloorPlan
+from workplace.loss_events import GapRecord
+from workplace.message import Message
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -66,7 +68,7 @@ def test_rows_come_out_in_order_and_stay_until_deleted(tmp_path: Path) -> None:
             rows = await box.take(2)
             assert [decode(row.body, SensorEvent).id for row in rows] == ["event-00000001", "event-00000002"]
             assert [row.device for row in await box.take(10, after=rows[-1].number)] == [event(3).device]
-            await box.delete([rows[0].number])
+            assert await box.delete([(rows[0].number, rows[0].number)]) == 1
             assert [m.id for m in await everything(box) if isinstance(m, SensorEvent)] == [
                 "event-00000002",
                 "event-00000003",
