@@ -69,11 +69,12 @@ class LossBook:
         if gap.spool is not None and gap.line is not None:
             self._arrived(gap.gateway, gap.spool, gap.line, "gap")
 
-    def canary(self, canary: Canary) -> None:
-        """Note how long a canary took, s of real time."""
+    def canary(self, canary: Canary) -> float:
+        """Note a canary; return how long it took, s of real time."""
+        took_s = (self._clock.now() - canary.at).total_seconds() / self._clock.speed
         if canary.spool is not None and canary.line is not None:
-            took_s = (self._clock.now() - canary.at).total_seconds() / self._clock.speed
             self._arrived(canary.gateway, canary.spool, canary.line, "canary", took_s)
+        return took_s
 
     def rejected(self, rejected: Rejected) -> None:
         """Note a message that was set aside, where it still says which line it was."""

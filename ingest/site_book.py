@@ -172,7 +172,7 @@ class SiteBook:
                     case GapRecord():
                         self.losses.gap(fact)
                     case Canary():
-                        self.losses.canary(fact)
+                        self._take_canary(fact, page)
                     case Request():
                         self._take_request(transaction, fact, asked, page)
                     case GatewayStatus():
@@ -280,6 +280,12 @@ class SiteBook:
         page.late += self._is_late(event)
         self.runtime.apply(event, page.changes)
         page.taken_at.append(self.runtime.now)
+
+    def _take_canary(self, canary: Canary, page: Page) -> None:
+        took_s = self.losses.canary(canary)
+        line = None if self._encoder is None else self._encoder.canary(canary, took_s)
+        if line is not None:
+            page.lines.append(line)
 
     def _take_request(self, transaction: Transaction, request: Request, asked: set[str], page: Page) -> None:
         page.changes.reply_to[request.id] = request.reply_to
