@@ -12,7 +12,7 @@ from typing import Any
 
 from ingest.gap_ledger import Spool
 from ingest.stores.loss_rows import read_spools
-from ingest.stores.schema import from_ms, to_ms
+from ingest.stores.schema import EVENTS_DELETED_BEFORE, from_ms, to_ms
 from workplace.codec import decode
 from workplace.errors import StoreUnavailable
 from workplace.line_ranges import LineRanges, Span, count_of
@@ -94,7 +94,9 @@ class LossHistory:
             stored, rows = _stored(connection, wanted)
             notes = _notes(connection, wanted)
             lost = _lost(connection)
-            (oldest_ms,) = connection.execute("SELECT min(received_at) FROM event").fetchone()
+            aged = connection.execute(
+                "SELECT value FROM meta WHERE key = ?", (EVENTS_DELETED_BEFORE,)
+            ).fetchone()
             outboxes = tuple(
                 _account(
                     spools[id_],
@@ -103,7 +105,7 @@ class LossHistory:
                     rows[id_],
                     notes.get(id_, {}),
                     lost.get(id_, []),
-                    is_aged=oldest_ms is not None and oldest_ms > begin,
+                    is_aged=aged is not None and begin < aged[0],
                 )
                 for id_, span in wanted.items()
             )

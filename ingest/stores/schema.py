@@ -171,6 +171,9 @@ LAST_TABLE = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", TABLES)[-1]
 DESK_LEVEL_DAYS, ZONE_LEVEL_DAYS = retention.DESK_LEVEL_DAYS, retention.ZONE_LEVEL_DAYS
 NIGHT_DAYS = retention.NIGHT_DAYS
 
+#: The books of lines outlive the events a little, so that deletion is never taken for loss.
+LINE_DAYS = DESK_LEVEL_DAYS + 2
+
 #: table -> (time column, days it lives). `place_transition` keeps the newest row of each place whatever its
 #: age.
 RETENTION_DAYS: dict[str, tuple[str, int]] = {
@@ -187,8 +190,8 @@ RETENTION_DAYS: dict[str, tuple[str, int]] = {
     "night": ("end_at", NIGHT_DAYS),
     "lesson": ("until", NIGHT_DAYS),
     "place_timeline": ("at", DESK_LEVEL_DAYS),
-    "line_note": ("at", DESK_LEVEL_DAYS),
-    "line_mark": ("start", DESK_LEVEL_DAYS),
+    "line_note": ("at", LINE_DAYS),
+    "line_mark": ("start", LINE_DAYS),
     "gap": ("to_at", ZONE_LEVEL_DAYS),
     "zone_5m": ("start", ZONE_LEVEL_DAYS),
     "zone_outcome": ("start", ZONE_LEVEL_DAYS),
@@ -199,6 +202,9 @@ RETENTION_DAYS: dict[str, tuple[str, int]] = {
 
 #: `meta` key: up to where the ends of holds have been counted per zone and day (UTC), ms since 1970.
 OUTCOMES_UNTIL = "rolled_outcomes_until"
+
+#: `meta` key: events received before this have lived their time, ms since 1970.
+EVENTS_DELETED_BEFORE = "events_deleted_before"
 
 MAX_QUARANTINE_ROWS = 10_000
 MAX_QUARANTINE_PAYLOAD_BYTES = 4096

@@ -15,6 +15,7 @@ from ingest.stores.loss_rows import LossRows
 from ingest.stores.night_rows import NightRows
 from ingest.stores.schema import (
     DESK_LEVEL_DAYS,
+    EVENTS_DELETED_BEFORE,
     MAX_DEAD_LETTERS,
     MAX_QUARANTINE_ROWS,
     MAX_UNCLAIMED,
@@ -358,12 +359,15 @@ class Transaction(NightRows, LossRows):
                 if table == "place_transition"
                 else ""
             )
-            gone += self._changed(
+            went = self._changed(
                 f"DELETE FROM {table} AS t WHERE {column} <= (SELECT max(c) FROM (SELECT {column} AS c"
                 f" FROM {table} WHERE {column} < ? ORDER BY {column} LIMIT ?)) {keep}",
                 before,
                 at_most,
             )
+            gone += went
+            if table == "event" and went:
+                self.set_meta(EVENTS_DELETED_BEFORE, before)
         return gone
 
     def _changed(self, statement: str, *parameters: object) -> int:
