@@ -19,8 +19,9 @@ from plekvrij.credentials import Credential
 from plekvrij.embedded_broker import EmbeddedBroker
 from plekvrij.process_tree import Child
 from workplace.codec import encode
-from workplace.events import GatewayStatus, Message, SensorEvent
+from workplace.events import GatewayStatus, SensorEvent
 from workplace.floor_plan import FloorPlan
+from workplace.message import Message
 from workplace.topics import Topics
 
 #: Events between two looks at whether the broker still takes them.
