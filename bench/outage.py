@@ -56,8 +56,9 @@ _WARM_EVENTS = 6_000
 _UNDER_WAY = 4_000
 #: While the live path is looked at, each so many events somebody comes to a free place.
 _ARRIVES = 4
-#: Goals: how late the live path may be against before, how long the backlog may take, how much memory it may cost.
-_LATER, _WRITTEN_S, _MORE_MB = 1.2, 300.0, 40.0
+#: Goals: how late the live path may be against before, how long the backlog may take, and how much memory its second
+#: half may cost.
+_LATER, _WRITTEN_S, _MORE_MB = 1.2, 300.0, 25.0
 _PATIENCE_S = 600.0
 
 
@@ -91,7 +92,8 @@ class Outage:
 
     @property
     def more_mb(self) -> float:
-        return max(self.rss_mb.values()) - self.rss_mb["before"]
+        """Of memory, for the second half of the backlog: what the first half takes is the site coming to life."""
+        return max(self.rss_mb["all of it"] - self.rss_mb["half of the backlog"], 0.0)
 
 
 def live_through_an_outage() -> Figure:
@@ -291,7 +293,8 @@ def main() -> int:
     seen = outage(hours=arguments.hours, speed=arguments.speed, stretch_s=arguments.look)
     goals = {
         f"p95 of event to state, ms: {_told(seen.p95_ms)}; {seen.later:.2f} x before": seen.later <= _LATER,
-        f"memory of ingest, MB: {_told(seen.rss_mb)}; {seen.more_mb:.1f} more": seen.more_mb <= _MORE_MB,
+        f"memory of ingest, MB: {_told(seen.rss_mb)}; {seen.more_mb:.1f} more for the second half": seen.more_mb
+        <= _MORE_MB,
         f"{seen.waiting:,} lines written {seen.written_s:.1f} s after the return": seen.written_s
         <= _WRITTEN_S,
         f"{seen.points:,} points of {seen.expected:,} events at the server": seen.points == seen.expected,
