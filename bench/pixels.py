@@ -33,7 +33,8 @@ _SCREENS = (1, 50, 200)
 _CHANGES = 40
 #: 50 ms gather changes on purpose, and a screen of 60 Hz needs 17 ms to show one.
 _PIXEL_P50_MS, _PIXEL_P99_MS = 100.0, 250.0
-_CONTENT_MS, _LOADS = 100.0, 9
+_CONTENT_MS, _OF_A_WORD, _LOADS = 100.0, 4.0, 9
+_WALL, _WORD = f"/wall/{_FLOOR}", "/healthz"
 #: What a busy floor says: a change of a place per second.
 _BUSY_CHANGES_PER_S, _BUSY_S = 1.0, 6.0
 _BYTES_BUDGET_KB, _CPU_BUDGET_MS = 60.0, 60.0
@@ -81,11 +82,18 @@ def change_to_pixel_p99() -> Figure:
 
 
 def content_of_a_wall() -> Figure:
-    """First content of a page with an empty cache; the best of several loads: a neighbour can only make it longer."""
-    loads = sorted(asyncio.run(_with_browser(_content)))
-    found = within("content_of_a_wall", loads[0], "ms", _CONTENT_MS)
-    against = f"{found.against}; in the middle {statistics.median(loads):.0f} ms"
-    return Figure(found.name, found.value, found.unit, against, found.ratio, 0.5)
+    """First content of a page with an empty cache; the best of several loads: a neighbour can only make it longer.
+
+    On a busy machine even one word is late, so the budget then is a multiple of that.
+    """
+    loads = asyncio.run(_with_browser(_content))
+    best_ms, word_ms = min(loads[_WALL]), min(loads[_WORD])
+    budget_ms = max(_CONTENT_MS, _OF_A_WORD * word_ms)
+    against = (
+        f"budget of {_CONTENT_MS:g} ms or {_OF_A_WORD:g} x one word, {word_ms:.0f} ms; "
+        f"in the middle {statistics.median(loads[_WALL]):.0f} ms"
+    )
+    return Figure("content_of_a_wall", best_ms, "ms", against, budget_ms / best_ms, 1.0)
 
 
 def bytes_of_a_screen() -> Figure:
@@ -207,18 +215,20 @@ async def _must_be_seen(server: PageServer, page: Page) -> None:
         raise AssertionError("a place changed and no pixel did")
 
 
-async def _content(server: PageServer, browser: Browser) -> list[float]:
-    found: list[float] = []
+async def _content(server: PageServer, browser: Browser) -> dict[str, list[float]]:
+    """Return when the first content of each load was painted, ms from the start of the navigation, by address."""
+    found: dict[str, list[float]] = {_WALL: [], _WORD: []}
     page = await browser.new_page(viewport={"width": 1920, "height": 1080})
     tools = await page.context.new_cdp_session(page)
     await tools.send("Network.enable")
     await tools.send("Network.setCacheDisabled", {"cacheDisabled": True})
     for _ in range(_LOADS):
-        await page.goto(f"http://127.0.0.1:{server.port}/wall/{_FLOOR}")
-        async with asyncio.timeout(30):
-            while (at_ms := await page.evaluate(_CONTENT)) is None:
-                await asyncio.sleep(0.02)
-        found.append(at_ms)
+        for address, times_ms in found.items():
+            await page.goto(f"http://127.0.0.1:{server.port}{address}")
+            async with asyncio.timeout(30):
+                while (at_ms := await page.evaluate(_CONTENT)) is None:
+                    await asyncio.sleep(0.02)
+            times_ms.append(at_ms)
     return found
 
 
