@@ -9,14 +9,14 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
 import structlog
 
 from gateway.backoff import Backoff
-from gateway.link_session import InFlight, Session, Subscription, Wire, WireEvents
+from gateway.link_session import Group, InFlight, Session, Subscription, Wire, WireEvents
 from gateway.soon_queue import Outgoing, SoonQueue
 from gateway.topic_filter import matches
 from workplace.errors import BrokerRefused, BrokerUnreachable, SettingInvalid, WorkplaceError
@@ -123,6 +123,28 @@ class HealingLink:
             why = "no acknowledgement" if session else str(self.error or "not connected")
             raise BrokerUnreachable(self.url, f"{why} within {self._timeout_s:g} s") from error
 
+    async def publish_all(self, messages: Sequence[tuple[str, bytes, bool]]) -> list[bool]:
+        if not messages:
+            return []
+        outgoing = [Outgoing(topic, payload, 1, retain) for topic, payload, retain in messages]
+        group = Group([False] * len(outgoing), len(outgoing), asyncio.get_running_loop().create_future())
+        session: Session | None = None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                for index, message in enumerate(outgoing):
+                    await self._permits.acquire()
+                    session = self._session
+                    if session is None:
+                        self._permits.release()
+                        group.tell(index, arrived=False)
+                    else:
+                        session.send_in(group, index, message)
+                await group.all_told
+        except TimeoutError:
+            if session is not None:
+                session.cut_if_stuck(self._timeout_s)
+        return list(group.arrived)
+
     def publish_soon(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
         taken = self._soon.offer(Outgoing(topic, payload, qos, retain))
         self._soon_waiting.set()
@@ -190,9 +212,11 @@ class HealingLink:
         for in_flight in session.in_flight.values():
             if in_flight.done is None:
                 self._permits.release()
+                if in_flight.group is not None:
+                    in_flight.group.tell(in_flight.index, arrived=False)
             elif not in_flight.done.done():
                 in_flight.done.set_exception(BrokerUnreachable(self.url, "lost before the acknowledgement"))
-        self._soon.give_back(f.message for f in session.in_flight.values() if f.done is None)
+        self._soon.give_back(f.message for f in session.in_flight.values() if f.is_soon)
         session.in_flight.clear()
 
     def adopt(self, session: Session) -> None:
@@ -241,6 +265,8 @@ class HealingLink:
         self.counters["acknowledged"] += 1
         if in_flight.done is None:
             self._permits.release()
+            if in_flight.group is not None:
+                in_flight.group.tell(in_flight.index, arrived=True)
         elif not in_flight.done.done():
             in_flight.done.set_result(None)
 

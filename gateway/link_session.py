@@ -48,12 +48,34 @@ class Subscription:
 
 
 @dataclass(slots=True)
+class Group:
+    """Messages that one caller waits for together: which of them arrived, and how many have no answer yet."""
+
+    arrived: list[bool]
+    waiting: int
+    all_told: asyncio.Future[None]
+
+    def tell(self, index: int, *, arrived: bool) -> None:
+        self.arrived[index] = arrived
+        self.waiting -= 1
+        if not self.waiting and not self.all_told.done():
+            self.all_told.set_result(None)
+
+
+@dataclass(slots=True)
 class InFlight:
-    """Sent, not acknowledged. `done` is set for `publish`, None for `publish_soon`."""
+    """Sent, not acknowledged. `done` is set for `publish`, `group` for `publish_all`, neither for `publish_soon`."""
 
     message: Outgoing
     done: asyncio.Future[None] | None
     sent_at_s: float
+    group: Group | None = None
+    index: int = 0
+    """Which of its group it is."""
+
+    @property
+    def is_soon(self) -> bool:
+        return self.done is None and self.group is None
 
 
 class SessionOwner(Protocol):
@@ -94,6 +116,13 @@ class Session:
         if number is not None:
             self.in_flight[number] = InFlight(message, None, asyncio.get_running_loop().time())
         return number is not None
+
+    def send_in(self, group: Group, index: int, message: Outgoing) -> None:
+        """Send one of a group at QoS 1; the group is told when its acknowledgement comes or cannot come any more."""
+        number = self.wire.send(message)
+        if number is not None:
+            now_s = asyncio.get_running_loop().time()
+            self.in_flight[number] = InFlight(message, None, now_s, group, index)
 
     def subscribe(self, subscription: Subscription) -> None:
         number = self.wire.subscribe(subscription.topic_filter, subscription.qos)

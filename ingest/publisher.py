@@ -7,7 +7,6 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from workplace.codec import encode
-from workplace.errors import BrokerUnreachable
 from workplace.events import Command
 from workplace.ports import Clock, MessageLink
 from workplace.topics import Topics
@@ -90,12 +89,15 @@ class Publisher:
         now = self._clock.now()
         alive = [(key, command) for key, command in commands if command.valid_until > now]
         self.counters["expired"] += len(commands) - len(alive)
-        fine = await asyncio.gather(
-            *(self._publish(topic, payload, retain=False) for topic, payload in said),
-            *(self._publish(self._command_topic(c), encode(c), retain=False) for _, c in alive),
-            *(self._publish(topic, payload, retain=True) for topic, payload in states),
-            *(self._publish(topic, payload, retain=False) for topic, payload in receipts),
+        fine = await self._link.publish_all(
+            [
+                *((topic, payload, False) for topic, payload in said),
+                *((self._command_topic(command), encode(command), False) for _, command in alive),
+                *((topic, payload, True) for topic, payload in states),
+            ]
         )
+        self.counters["published"] += sum(fine)
+        self.counters["failed"] += len(fine) - sum(fine)
         results = iter(fine)
         self._said.extendleft(reversed([item for item in said if not next(results)]))
         for key, command in alive:
@@ -111,12 +113,3 @@ class Publisher:
 
     def _command_topic(self, command: Command) -> str:
         return self._topics.command(command.gateway, command.device)
-
-    async def _publish(self, topic: str, payload: bytes, *, retain: bool) -> bool:
-        try:
-            await self._link.publish(topic, payload, qos=1, retain=retain)
-        except BrokerUnreachable:
-            self.counters["failed"] += 1
-            return False
-        self.counters["published"] += 1
-        return True

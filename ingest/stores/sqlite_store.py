@@ -38,8 +38,8 @@ BUSY_TIMEOUT_S = 30.0
 #: The write-ahead log is cut back to this after a checkpoint, bytes.
 JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
 
-#: Commits of which the length is remembered: 10 s at 200 a second.
-_COMMITS_TIMED = 2000
+#: Commits of which the length is remembered: 5 s at 200 a second.
+_COMMITS_TIMED = 1000
 
 #: In the order that `transition_of` reads.
 TRANSITION_COLUMNS = "place, zone, at, phase, occupancy, hold_id, mode, reasons, decided_at"

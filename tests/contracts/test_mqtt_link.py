@@ -299,6 +299,56 @@ def test_a_broker_that_hangs_is_given_up_after_the_time_out(broker: Broker) -> N
     run(story())
 
 
+def test_many_messages_at_once_are_acknowledged_together_and_arrive_in_order(broker: Broker) -> None:
+    async def story() -> None:
+        async with broker.link("many-listener") as listener, broker.link("many", window=5) as link:
+            heard: list[Received] = []
+            await listener.subscribe("many/+", heard.append)
+            await link.wait_connected()
+            told = [(f"many/{number % 7}", str(number).encode(), number == 0) for number in range(40)]
+            assert await link.publish_all(told) == [True] * 40
+            assert await link.publish_all([]) == []
+            await until(lambda: len(heard) == 40, "all being heard")
+            assert [message.payload for message in heard] == [payload for _, payload, _ in told]
+
+    run(story())
+
+
+def test_of_many_messages_those_without_an_answer_are_named_and_the_window_is_whole_again(
+    broker: Broker,
+) -> None:
+    async def story() -> None:
+        async with broker.link("many", window=4) as link:
+            await link.wait_connected()
+            assert await link.publish_all([("many/a", b"1", False)]) == [True]
+            broker.hold_still()
+            sending = asyncio.create_task(link.publish_all([("many/a", b"2", False)] * 10))
+            await asyncio.sleep(0)  # so that it has begun
+            broker.kill()
+            assert await sending == [False] * 10
+            assert await link.publish_all([("many/a", b"3", False)] * 2) == [False] * 2, "no connection"
+            broker.start()
+            await link.wait_connected()
+            assert await link.publish_all([("many/a", b"4", False)] * 12) == [True] * 12
+
+    run(story())
+
+
+def test_many_messages_to_a_broker_that_hangs_are_given_up_after_the_time_out(broker: Broker) -> None:
+    async def story() -> None:
+        async with broker.link("many", timeout_s=1.0, window=4) as link:
+            await link.wait_connected()
+            broker.hold_still()
+            assert await link.publish_all([("many/a", b"1", False)] * 9) == [False] * 9
+            await until(lambda: not link.is_connected, "the connection being given up")
+            assert broker.process is not None
+            broker.process.send_signal(signal.SIGCONT)
+            while await link.publish_all([("many/a", b"2", False)] * 9) != [True] * 9:  # a second may be short
+                await link.wait_connected()
+
+    run(story())
+
+
 def test_a_wrong_password_is_told_as_a_refusal(broker: Broker) -> None:
     async def story() -> None:
         async with broker.link("intruder", password="wrong", timeout_s=10) as link:
