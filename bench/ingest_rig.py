@@ -203,7 +203,9 @@ class Listener(asyncio.Protocol):
     def __init__(self) -> None:
         self.is_on = False
         self.heard: list[tuple[float, str, bytes]] = []
-        """`perf_counter` s, topic and payload of each message while `is_on`."""
+        """`perf_counter` s, topic and payload of each state while `is_on`."""
+        self.echoed: list[tuple[float, bytes]] = []
+        """The same of events of the first gateway, as the broker handed them over."""
         self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.last_health = b""
         self._buffer = b""
@@ -227,7 +229,11 @@ class Listener(asyncio.Protocol):
                 topic, payload = mqtt_wire.topic_and_payload(body)
                 if topic.endswith("/ingest/health"):
                     self.last_health = payload
-                elif self.is_on:
+                elif not self.is_on:
+                    pass
+                elif "/event/" in topic:
+                    self.echoed.append((at_s, payload))
+                else:
                     self.heard.append((at_s, topic, payload))
 
 
@@ -236,7 +242,8 @@ async def _listening(port: int, credential: Credential, plan: FloorPlan) -> Asyn
     topics = Topics(plan.site)
     transport, listener = await asyncio.get_running_loop().create_connection(Listener, "127.0.0.1", port)
     transport.write(mqtt_wire.connect("bench-listener", credential.user, credential.password))
-    transport.write(mqtt_wire.subscribe([f"{topics.place_state('+')}", topics.ingest_health()], 1))
+    echo = topics.event(plan.floors[0].id, plan.gateways[0].id, "+")  # a part is enough
+    transport.write(mqtt_wire.subscribe([topics.place_state("+"), topics.ingest_health(), echo], 1))
     try:
         await asyncio.wait_for(listener.subscribed, 20)
         yield listener

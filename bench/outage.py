@@ -144,8 +144,8 @@ async def _live(folder: Path, outage_s: float, speed: float, stretch_s: float) -
             people = _People(site)
 
             async def look(phase: str) -> None:
-                delays = await live_stretch(site, people.live, stretch_s, NEED_EVENTS_PER_S)
-                p95_ms[phase], states[phase] = quantile(delays, 95), len(delays)
+                seen = await live_stretch(site, people.live, stretch_s, NEED_EVENTS_PER_S)
+                p95_ms[phase], states[phase] = quantile(seen.delays_ms, 95), len(seen.delays_ms)
                 rss_mb[phase] = processes.rss_mb(site.pid)
 
             await site.send(people.noise(_WARM_EVENTS, site.clock.now()))
