@@ -25,8 +25,11 @@ from dashboard.settings import DashboardSettings
 current_language: ContextVar[i18n.Language] = ContextVar("current_language", default=i18n.DEFAULT_LANGUAGE)
 
 #: Everything that exists; the catch-all of Dash would otherwise answer 200 to any address.
-_KNOWN_PREFIXES = ("/wall/", "/desk/", "/api/", "/static/", "/staff/", "/map/", "/walk/", "/council/")
+_KNOWN_PREFIXES = ("/wall/", "/desk/", "/api/", "/static/", "/staff/", "/map/", "/walk/", "/council/", "/s/")
 _KNOWN_PATHS = frozenset({"/", "/wall", "/council", "/live", "/staff", "/walk", "/healthz", "/favicon.ico"})
+#: Every place of a floor at once: for screens with a link and for staff, where links are needed.
+_WHOLE_FLOOR_PATHS = frozenset({"/wall", "/live", "/api/v1/floors"})
+_WHOLE_FLOOR_PREFIXES = ("/wall/", "/api/v1/floors/")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _STRICT = (
@@ -66,11 +69,13 @@ class Guard:
         settings: DashboardSettings,
         staff_csp: Callable[[], str],
         not_found: Callable[[], Response],
+        needs_link: Callable[[], Response],
     ) -> None:
         self._app = app
         self._settings = settings
         self._staff_csp = staff_csp
         self._not_found = not_found
+        self._needs_link = needs_link
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # we have none; Dash would open one
@@ -89,6 +94,8 @@ class Guard:
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 out = MutableHeaders(scope=message)
+                if path.startswith("/s/"):  # the address itself is the key
+                    out.setdefault("referrer-policy", "no-referrer")
                 for name, value in _HEADERS.items():
                     out.setdefault(name, value)
                 out.setdefault("content-security-policy", policy)
@@ -118,7 +125,23 @@ class Guard:
             return _check("staff", (settings.staff_password,), scope, headers)
         if path.startswith("/council/"):
             return _check("council", (settings.council_password, settings.staff_password), scope, headers)
+        if path in _WHOLE_FLOOR_PATHS or path.startswith(_WHOLE_FLOOR_PREFIXES):
+            return self._check_whole_floor(headers)
         return None
+
+    def _check_whole_floor(self, headers: Headers) -> Response | None:
+        """Return a refusal unless floors are open to all, or the caller knows the password of staff."""
+        password = self._settings.staff_password
+        if not self._settings.screens_need_links:
+            return None
+        if password is None:
+            return self._needs_link()
+        if _has_password(headers.get("authorization", ""), password):
+            return None
+        refusal = self._needs_link()
+        refusal.status_code = 401
+        refusal.headers["WWW-Authenticate"] = 'Basic realm="staff"'
+        return refusal
 
 
 def _check(role: str, passwords: tuple[str | None, ...], scope: Scope, headers: Headers) -> Response | None:

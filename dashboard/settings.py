@@ -31,6 +31,8 @@ class DashboardSettings:
         extend_minutes: what the desk page asks for.
         desk_requests_per_hour: wishes per place and hour from its desk page; a photographed QR code must
             not keep a place for a day.
+        screens_need_links: walls, the live stream and the list of all places answer only screens with a link
+            (`plekvrij screens`) and staff. False suits a server that only this machine reaches.
         theme_css: a style sheet of the municipality, read after ours; may set `--basis-*` colours and fonts.
     """
 
@@ -46,6 +48,7 @@ class DashboardSettings:
     night_until: time = time(6, 30)
     extend_minutes: int = 60
     desk_requests_per_hour: int = 6
+    screens_need_links: bool = False
     theme_css: Path | None = None
 
     def is_allowed_host(self, name: str) -> bool:

@@ -15,6 +15,7 @@ from plekvrij import (
     policy_command,
     process_commands,
     qr_command,
+    screens_command,
     wiring,
 )
 from plekvrij.arguments import ha_prefix as _ha_prefix
@@ -63,6 +64,7 @@ def _demo(arguments: Arguments) -> int:
         influx=arguments.influx,
         host=arguments.host,
         port=arguments.port,
+        screens_need_links=arguments.screens_need_links,
         speed=arguments.speed,
         seed=arguments.seed,
         start=arguments.start,
@@ -200,6 +202,7 @@ _DEMO = (
     "influx",
     *process_commands.HA,
     *process_commands.PAGES,
+    "screens-need-links",
     "speed",
     "seed",
     "start",
@@ -222,6 +225,7 @@ COMMANDS: dict[str, CommandSpec] = {
         *care_commands.COMMANDS,
         *export_command.COMMANDS,
         *qr_command.COMMANDS,
+        *screens_command.COMMANDS,
         CommandSpec(
             "replay",
             "Send a recording of real sensors through the whole way and compare with the truth, or print the digest of"

@@ -180,6 +180,18 @@ OPTIONS: dict[str, Option] = {
             "Address of the pages as telephones reach it, such as https://plekken.example.nl.",
         ),
         Option("floor", str, None, "Only this floor of the plan, such as f3 (default: all)."),
+        Option(
+            "here",
+            str,
+            None,
+            "Where a screen hangs, x,y in metres from the top left, such as 3.5,12 (default: as in the plan).",
+        ),
+        Option(
+            "screens-need-links",
+            bool,
+            False,
+            "Walls need a link from `plekvrij screens` (default: only when --host is not this machine alone).",
+        ),
         Option("timeline", Path, None, "Also write what the filter said, moment by moment, to this file."),
     )
 }

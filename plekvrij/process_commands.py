@@ -38,6 +38,7 @@ def _serve(arguments: Arguments) -> int:
             host=arguments.host,
             port=arguments.port,
             metrics=arguments.metrics,
+            screens_need_links=arguments.screens_need_links,
         )
     )
 
@@ -107,7 +108,9 @@ def _dashboard(arguments: Arguments) -> int:
             host=arguments.host,
             port=arguments.port,
             ready=announce_ready,
+            screens_need_links=arguments.screens_need_links,
             watched=exposition.watch_zones,
+            watched_screens=exposition.watch_screens,
         )
 
     with exposed(arguments.metrics, exposition):
@@ -151,7 +154,7 @@ COMMANDS = (
         "serve",
         "Run one site: broker (unless --broker), ingest and pages.",
         _serve,
-        (*_SITE, *HA, *PAGES, *_PASSWORDS, "channels", "metrics"),
+        (*_SITE, *HA, *PAGES, *_PASSWORDS, "screens-need-links", "channels", "metrics"),
     ),
     CommandSpec("gateway", "Run one edge gateway.", _gateway, (*CHILD, "config")),
     CommandSpec(
@@ -164,7 +167,7 @@ COMMANDS = (
         "dashboard",
         "Serve the pages and the API.",
         _dashboard,
-        (*CHILD, "data", *PAGES, *_PASSWORDS),
+        (*CHILD, "data", *PAGES, *_PASSWORDS, "screens-need-links"),
     ),
     CommandSpec(
         "building",

@@ -16,6 +16,7 @@ from plekvrij.credentials import Credential, write_private
 from plekvrij.demo_switches import DemoSwitch, gateway_tables, switches_of, write_switches
 from plekvrij.embedded_broker import EmbeddedBroker
 from plekvrij.exposition import parse_address
+from plekvrij.hosts import is_loopback
 from plekvrij.notifier_process import read_channels, read_secrets
 from plekvrij.preflight import check_broker
 from plekvrij.process_tree import Child
@@ -41,6 +42,7 @@ class SiteProcessSettings:
         council_password: file with the password of the works council's stop switch, None for that of staff alone.
         channels: file of whom to tell outside the screens, None for nobody.
         metrics: first of three addresses for Prometheus (ingest, pages, notifier), `[HOST:]PORT`, None for none.
+        screens_need_links: walls need a link on this machine too.
         building: False starts no simulated devices at all.
     """
 
@@ -61,6 +63,12 @@ class SiteProcessSettings:
     council_password: Path | None = None
     channels: Path | None = None
     metrics: str | None = None
+    screens_need_links: bool = False
+
+    @property
+    def walls_need_links(self) -> bool:
+        """Return whether a wall needs a link, either because it was asked or because others reach the pages."""
+        return self.screens_need_links or not is_loopback(self.host)
 
 
 class SiteProcesses:
@@ -180,6 +188,8 @@ class SiteProcesses:
         files = {"staff": settings.staff_password, "council": settings.council_password}
         named = ((f"--{role}-password", str(file)) for role, file in files.items() if file is not None)
         extra = [part for option in named for part in option]
+        if settings.screens_need_links:
+            extra.append("--screens-need-links")
         return [
             "dashboard", *self._common("dashboard"), "--data", str(settings.folder),
             "--host", settings.host, "--port", str(settings.port), *extra, *self._metrics(1),

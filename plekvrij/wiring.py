@@ -21,6 +21,7 @@ from workplace.policy import Policy
 from workplace.ports import Clock, OpenLink, TrapCodec, WireSession
 
 if TYPE_CHECKING:
+    from dashboard.wall.screen_links import ScreenCounts
     from gateway.settings import SerialPort
 
 _HERE = Path(__file__).resolve().parent
@@ -196,7 +197,9 @@ async def run_dashboard(
     host: str,
     port: int,
     ready: Callable[[], None],
+    screens_need_links: bool = False,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
+    watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
 ) -> None:
     """Serve the pages and the API until cancelled."""
     from plekvrij.dashboard_process import serve
@@ -211,7 +214,9 @@ async def run_dashboard(
         host=host,
         port=port,
         ready=ready,
+        screens_need_links=screens_need_links,
         watched=watched,
+        watched_screens=watched_screens,
         version=__version__,
     )
 

@@ -43,10 +43,11 @@
       show(count, hasNumber && (zone[key] || key === "u"));
       text(one("b", count), zone[key]);
     }
-    const free = hasNumber ? 100 * zone.n / Math.max(zone.c, 1) : 0, over2 = hasNumber ? 100 * zone.r / Math.max(zone.c, 1) : 0;
-    one(".bar-f", card).setAttribute("width", free);
-    one(".bar-r", card).setAttribute("x", free);
-    one(".bar-r", card).setAttribute("width", over2);
+    text(one(".a", card), zone.g > 1 ? words.heard.replace("{t}", timeText.format(zone.g)) : "");
+    const share = hasNumber ? 100 / Math.max(zone.c, 1) : 0, used = one(".bar-r", card);
+    one(".bar-f", card).setAttribute("width", share * zone.n);
+    used.setAttribute("x", share * zone.n);
+    used.setAttribute("width", share * zone.r);
   }
 
   function drawHead(data) {
@@ -112,15 +113,22 @@
 
   function connect() {
     if (source) source.close();
-    source = new EventSource("/live?floor=" + words.floor);
+    source = new EventSource(words.live);
     for (const kind of ["s", "d", "h"]) source.addEventListener(kind, take);
+    source.addEventListener("w", gone);
     const mine = source;
     source.onerror = () => {
       mine.close();
       if (mine !== source) return;
+      gone();
       setTimeout(() => mine === source && connect(), backOff * (0.5 + Math.random()));
       backOff = Math.min(backOff * 2, 15000);
     };
+  }
+
+  // 410: the link of this screen was withdrawn.
+  async function gone() {
+    try { if ((await fetch(location, { cache: "no-store" })).status === 410) location.reload(); } catch { /* later */ }
   }
 
   // Never trade a working page for an error page.
