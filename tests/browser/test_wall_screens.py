@@ -1,0 +1,282 @@
+"""Wall screens with a link of their own, and what a wall does when something behind it goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.resources
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from dashboard.wall.screen_links import Screen, ScreenLinks, add_screen, read_seen, withdraw_screen
+
+Shoot = Callable[..., None]
+expect.set_options(timeout=60_000)
+LANDSCAPE, PORTRAIT, PHONE = (1920, 1080), (1080, 1920), (390, 844)
+AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("site")
+
+
+@pytest.fixture(scope="module")
+def site(served: Any, data: Path) -> Iterator[Any]:
+    """One town hall for all tests here, where walls need a link."""
+    with served(screens=ScreenLinks(data), screens_need_links=True) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(site: Any) -> Any:
+    """The same town hall as a test expects to find it."""
+    site.fill()
+    site.muted.clear()
+    site.speak()
+    site.tell()
+    return site
+
+
+@pytest.fixture
+def link(fresh: Any, data: Path, request: pytest.FixtureRequest) -> str:
+    """A link to floor 3 for this test alone."""
+    name = re.sub(r"\W", "-", request.node.name)[-40:]
+    return f"{fresh.url}/s/{add_screen(data, name, 'f3', (2.0, 9.5), fresh.clock.now())}"
+
+
+def screen_of(data: Path, link: str) -> Screen:
+    screen = ScreenLinks(data).find(link.rsplit("/", 1)[1])
+    assert screen is not None
+    return screen
+
+
+def state_is(page: Page, state: str) -> None:
+    expect(page.locator("body")).to_have_class(re.compile(rf"\bis-{state}\b"))
+
+
+def nothing_sticks_out(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+
+
+def broken_rules(page: Page) -> Any:
+    page.wait_for_load_state("load")
+    page.evaluate(AXE.read_text())
+    return page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+        ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 160))]))"
+    )
+
+
+# --- a link of its own
+
+
+def test_a_screen_with_a_link_is_live_and_seen(link: str, fresh: Any, pages: Any, data: Path) -> None:
+    page = pages.open(link)
+    state_is(page, "live")
+    fresh.set_zone("3-stilte", "in_use", but=4)
+    fresh.tell()
+    expect(page.locator(".card").filter(has_text="Stilte").locator(".n")).to_have_text("4")
+    here = page.locator(".here-dot")
+    assert (here.get_attribute("cx"), here.get_attribute("cy")) == ("40", "190")
+    assert pages.complaints == []
+    name = screen_of(data, link).id
+    for _ in range(600):  # written within a second or so
+        if name in read_seen(data):
+            break
+        page.wait_for_timeout(100)
+    assert read_seen(data)[name] == fresh.clock.now()
+
+
+@pytest.mark.parametrize("size", [LANDSCAPE, PORTRAIT, PHONE], ids=["landscape", "portrait", "phone"])
+def test_a_withdrawn_screen_says_so_by_itself(
+    link: str, fresh: Any, pages: Any, data: Path, shoot: Shoot, size: tuple[int, int]
+) -> None:
+    page = pages.open(link, size=size)
+    state_is(page, "live")
+    withdraw_screen(data, screen_of(data, link).name, fresh.clock.now())
+    expect(page.get_by_role("heading", name="De link van dit scherm is ingetrokken")).to_be_visible()
+    expect(page.get_by_role("heading", name="The link of this screen was withdrawn")).to_be_visible()
+    assert page.locator(".p").count() == 0
+    nothing_sticks_out(page)
+    shoot(page, f"screen_withdrawn_{size[0]}")
+
+
+@pytest.mark.parametrize("path", ["/s/" + "A" * 32, "/wall/f3"])
+def test_pages_of_a_refusal_break_no_accessibility_rule(
+    fresh: Any, pages: Any, shoot: Shoot, path: str
+) -> None:
+    page = pages.open(fresh.url + path, bypass_csp=True)
+    expect(page.locator("h1")).to_be_visible()
+    found = broken_rules(page)
+    assert found == [], json.dumps(found, indent=1)
+    shoot(page, f"screen_refused_{path[1]}")
+
+
+# --- what goes away
+
+
+def test_one_silent_zone_turns_grey_and_says_since_when(
+    link: str, fresh: Any, pages: Any, shoot: Shoot
+) -> None:
+    page, tall = pages.open(link), pages.open(f"{link}?lang=en", size=PORTRAIT)
+    state_is(page, "live")
+    card = page.locator(".card").filter(has=page.get_by_role("heading", name="Stilte"))
+    expect(card).not_to_have_class(re.compile("old"))
+    heard = fresh.clock.now()
+    fresh.muted.add("3-stilte")
+    fresh.clock.at += timedelta(seconds=40)
+    fresh.pass_silently(40)
+    fresh.tell(places=False)
+    expect(card).to_have_class(re.compile("old"))
+    expect(card.locator(".a")).to_have_text(f"laatst gehoord om {heard.astimezone(fresh.plan.tz):%H:%M}")
+    expect(card.locator(".n")).to_have_text(re.compile(r"\d+"))
+    state_is(page, "live")
+    other = tall.locator(".card").filter(has=tall.get_by_role("heading", name="Silence"))
+    expect(other.locator(".a")).to_have_text(re.compile("last heard at"))
+    shoot(page, "wall_zone_stale_l")
+    shoot(tall, "wall_zone_stale_p")
+    fresh.pass_silently(120)
+    fresh.tell(places=False)
+    expect(card.locator(".n")).to_have_text("–")
+    expect(card.locator(".a")).to_be_visible()
+    silent = page.locator(".places path").nth(64)
+    expect(silent).to_have_class("p p-x")
+    state_is(page, "live")
+    nothing_sticks_out(page)
+    shoot(page, "wall_zone_off_l")
+    assert pages.complaints == []
+
+
+class Cable:
+    """A TCP relay to the server that can be pulled out and put back, at the same address."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.is_in = True
+        self.port = 0
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        async def start() -> None:
+            server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
+            self.port = server.sockets[0].getsockname()[1]
+            self._ready.set()
+
+        self._loop.run_until_complete(start())
+        self._loop.run_forever()
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.is_in:
+            writer.transport.abort()
+            return
+        there, to = await asyncio.open_connection("127.0.0.1", self._to)
+        self._writers |= {writer, to}
+        await asyncio.gather(self._copy(reader, to), self._copy(there, writer))
+        self._writers -= {writer, to}
+
+    @staticmethod
+    async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while block := await reader.read(65536):
+                writer.write(block)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    def pull(self) -> None:
+        def out() -> None:
+            self.is_in = False
+            for writer in self._writers:
+                writer.transport.abort()
+
+        self._loop.call_soon_threadsafe(out)
+
+    def put_back(self) -> None:
+        self._loop.call_soon_threadsafe(lambda: setattr(self, "is_in", True))
+
+    @contextmanager
+    def laid(self) -> Iterator[Cable]:
+        self._thread.start()
+        assert self._ready.wait(60)
+        try:
+            yield self
+        finally:
+            self.pull()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(60)
+            self._loop.close()
+
+
+def test_a_screen_without_a_connection_says_so_and_comes_back_whole(
+    served: Any, pages: Any, shoot: Shoot
+) -> None:
+    with (
+        served(stale_after_s=2.0, off_after_s=5.0) as short,
+        Cable(urlsplit(short.url).port or 0).laid() as cable,
+    ):
+        page = pages.open(f"http://127.0.0.1:{cable.port}/wall/f3")
+        state_is(page, "live")
+        cable.pull()
+        state_is(page, "stale")
+        expect(page.locator("#band-title")).to_have_text("Stand van 10:30")
+        state_is(page, "off")
+        expect(page.locator("#band-title")).to_have_text("Geen actuele gegevens")
+        expect(page.locator(".n").first).to_have_text("–")
+        shoot(page, "wall_cable_pulled")
+        short.set_zone("3-stilte", "in_use", but=6)  # nobody hears it
+        short.tell()
+        cable.put_back()
+        state_is(page, "live")
+        expect(page.locator(".card").filter(has_text="Stilte").locator(".n")).to_have_text("6")
+        shapes = page.evaluate(
+            "[...document.querySelectorAll('.places path')].slice(40).map(p => p.dataset.s || 'f')"
+        )
+        assert shapes.count("u") == 19
+
+
+def test_a_screen_loads_again_when_the_pages_changed(link: str, fresh: Any, pages: Any) -> None:
+    page = pages.open(link)
+    state_is(page, "live")
+    page.evaluate("window.isOld = true")
+    known = fresh.feed._build
+    fresh.feed._build = "another"
+    with page.expect_navigation(timeout=60_000):
+        fresh.loop.call_soon_threadsafe(fresh.feed.close)
+    fresh.feed._build = known
+    expect(page.locator("#clock")).to_have_text("10:30")
+    page.wait_for_load_state("load")
+    assert page.evaluate("window.isOld") is None
+
+
+# --- for weeks on end
+
+
+@pytest.mark.parametrize(("motion", "takes"), [("no-preference", "2s"), ("reduce", "0s")])
+def test_the_picture_moves_a_little_so_that_nothing_burns_in(
+    link: str, fresh: Any, pages: Any, motion: Any, takes: str
+) -> None:
+    page = pages.open("about:blank", reduced_motion=motion)
+    page.clock.install()
+    page.goto(link)
+    state_is(page, "live")
+    assert page.evaluate("getComputedStyle(document.body).transitionDuration") == takes
+    shifts = []
+    for _ in range(4):
+        page.clock.run_for(180_000)
+        shifts.append(page.evaluate("document.body.style.translate"))
+    assert shifts == ["3px", "3px 3px", "0px 3px", "0px"]
