@@ -28,8 +28,8 @@ from dashboard.static_files import StaticFilesBundle
 from dashboard.walk import pages as walk_pages
 from dashboard.walk.session import Walks
 from dashboard.walk.store import MemoryWalks
+from dashboard.wall import epaper, screen_pages
 from dashboard.wall import pages as wall_pages
-from dashboard.wall import screen_pages
 from dashboard.wall.screen_links import ScreenLinks
 from dashboard.why import pages as why_pages
 from workplace import policy
@@ -120,6 +120,7 @@ def create_app(
     ):
         app.include_router(make_router(context))
     app.include_router(screen_pages.make_router(context, screens))
+    app.include_router(epaper.make_router(context, screens))
     app.include_router(desk_pages.make_router(context, taps))
     app.include_router(walk_pages.make_router(context, walks))
     app.include_router(council_pages.make_router(context, rules, versions))

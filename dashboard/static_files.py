@@ -21,6 +21,7 @@ _FILES: Mapping[str, tuple[str, str]] = {
     "page.css": ("static/page.css", "text/css"),
     "wall.css": ("wall/wall.css", "text/css"),
     "wall.js": ("wall/wall.js", "text/javascript"),
+    "epaper.css": ("wall/epaper.css", "text/css"),
     "refused.css": ("wall/refused.css", "text/css"),
     "desk.css": ("desk_page/desk.css", "text/css"),
     "council.css": ("council/council.css", "text/css"),

@@ -37,7 +37,9 @@ _LOCALE: dict[Language, str] = {"nl": "nl-NL", "en": "en-GB"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Card:
+class Card:
+    """One zone in words: `chip` warns, `heard` says since when its number is old, `bar` is per cent free and to use."""
+
     view: ZoneView
     number: str
     is_word: bool
@@ -85,7 +87,7 @@ def render_wall(context: PageContext, view: FloorView, language: Language, strea
         view=view,
         second=second,
         sheets=["tokens.css", "plan.css", "wall.css", *(["theme.css"] if context.static.has_theme else [])],
-        cards=[_card(zone, view, said, context.hour_minute) for zone in view.zones],
+        cards=[card_of(zone, view, said, context.hour_minute) for zone in view.zones],
         others=[*view.others, *([None] * (NAMED_FLOORS - len(view.others)))],
         band=[said(text).replace("{t}", as_of) for text in _BANDS[view.freshness]],
         policy=_policy(view, said),
@@ -110,14 +112,15 @@ def _on_wall(letter: StateLetter, view: FloorView) -> StateLetter:
     return "u" if letter == "j" else letter
 
 
-def _card(view: ZoneView, floor: FloorView, said: Words, hour_minute: Callable[[datetime], str]) -> _Card:
+def card_of(view: ZoneView, floor: FloorView, said: Words, hour_minute: Callable[[datetime], str]) -> Card:
+    """Return a zone of `floor` as a screen words it."""
     is_off = floor.freshness == "off"
     is_old = view.freshness != "live"
     word = "" if is_off else said(_INSTEAD[view.chip]) if view.chip in _INSTEAD else ""
     has_number = view.free is not None and not is_off
     share = 100 / max(view.open_capacity, 1) if has_number else 0.0
     over = view.overflow
-    return _Card(
+    return Card(
         view=view,
         number=word or (str(view.free) if has_number else "–"),
         is_word=bool(word),
