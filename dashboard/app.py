@@ -72,7 +72,7 @@ def create_app(
     `rules` the page of the works council tells the rules of a site that wrote none; `versions` and `taps` are kept in
     memory when nobody says where. Without `usage` the history page is empty, without `screens` no screen has a link.
     """
-    static = StaticFilesBundle(version, settings.theme_css)
+    static = StaticFilesBundle(version, settings.theme)
     feed = LiveFeed(plan, live, clock, settings, static.build)
     rules, versions = rules or policy.default(plan.site), versions or MemoryVersions()
     context = PageContext(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import time
-from pathlib import Path
+
+from dashboard.themes import Theme
 
 #: Names a browser on this machine uses for it.
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -33,7 +34,7 @@ class DashboardSettings:
             not keep a place for a day.
         screens_need_links: walls, the live stream and the list of all places answer only screens with a link
             (`plekvrij screens`) and staff. False suits a server that only this machine reaches.
-        theme_css: a style sheet of the municipality, read after ours; may set `--basis-*` colours and fonts.
+        theme: colours and font of the municipality (`dashboard.themes.read_theme`).
     """
 
     host: str = "127.0.0.1"
@@ -49,7 +50,7 @@ class DashboardSettings:
     extend_minutes: int = 60
     desk_requests_per_hour: int = 6
     screens_need_links: bool = False
-    theme_css: Path | None = None
+    theme: Theme | None = None
 
     def is_allowed_host(self, name: str) -> bool:
         """Return whether this server answers to `name`."""

@@ -48,6 +48,7 @@ async def serve(
     council_password: str | None = None,
     ready: Callable[[], None],
     screens_need_links: bool = False,
+    theme: str | None = None,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
     watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
 ) -> None:
@@ -55,7 +56,7 @@ async def serve(
     the screens; both may be called from any thread.
 
     Raises:
-        SettingInvalid: the port is taken.
+        SettingInvalid: the port is taken, or the theme is unusable.
     """
     from dashboard.app import create_app
     from dashboard.council.versions import VersionFolder
@@ -63,6 +64,7 @@ async def serve(
     from dashboard.live_site import LiveSite
     from dashboard.requests import RequestClient
     from dashboard.settings import LOOPBACK_HOSTS, DashboardSettings
+    from dashboard.themes import read_theme
     from dashboard.walk.session import Walks
     from dashboard.walk.store import WalkFolder
     from dashboard.wall.screen_links import ScreenLinks
@@ -98,6 +100,7 @@ async def serve(
                 staff_password=staff_password,
                 council_password=council_password,
                 screens_need_links=screens_need_links or not is_loopback(host),
+                theme=None if theme is None else read_theme(theme),
             ),
         )
         config = uvicorn.Config(

@@ -41,6 +41,7 @@ class DemoSettings:
     for_s: float | None
     channels: Path | None = None
     screens_need_links: bool = False
+    theme: str | None = None
 
 
 def tell(text: str) -> None:
@@ -67,6 +68,7 @@ async def run_demo(settings: DemoSettings) -> None:
             ha_prefix=settings.ha_prefix,
             channels=settings.channels,
             screens_need_links=settings.screens_need_links,
+            theme=settings.theme,
         )
         processes = SiteProcesses(process_settings, tell)
         try:

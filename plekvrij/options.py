@@ -192,6 +192,12 @@ OPTIONS: dict[str, Option] = {
             False,
             "Walls need a link from `plekvrij screens` (default: only when --host is not this machine alone).",
         ),
+        Option(
+            "theme",
+            str,
+            None,
+            "Colours and font of the pages, a JSON file of NL Design System tokens or neutral (default: our own).",
+        ),
         Option("timeline", Path, None, "Also write what the filter said, moment by moment, to this file."),
     )
 }

@@ -39,6 +39,7 @@ def _serve(arguments: Arguments) -> int:
             port=arguments.port,
             metrics=arguments.metrics,
             screens_need_links=arguments.screens_need_links,
+            theme=arguments.theme,
         )
     )
 
@@ -109,6 +110,7 @@ def _dashboard(arguments: Arguments) -> int:
             port=arguments.port,
             ready=announce_ready,
             screens_need_links=arguments.screens_need_links,
+            theme=arguments.theme,
             watched=exposition.watch_zones,
             watched_screens=exposition.watch_screens,
         )
@@ -154,7 +156,7 @@ COMMANDS = (
         "serve",
         "Run one site: broker (unless --broker), ingest and pages.",
         _serve,
-        (*_SITE, *HA, *PAGES, *_PASSWORDS, "screens-need-links", "channels", "metrics"),
+        (*_SITE, *HA, *PAGES, *_PASSWORDS, "screens-need-links", "theme", "channels", "metrics"),
     ),
     CommandSpec("gateway", "Run one edge gateway.", _gateway, (*CHILD, "config")),
     CommandSpec(
@@ -167,7 +169,7 @@ COMMANDS = (
         "dashboard",
         "Serve the pages and the API.",
         _dashboard,
-        (*CHILD, "data", *PAGES, *_PASSWORDS, "screens-need-links"),
+        (*CHILD, "data", *PAGES, *_PASSWORDS, "screens-need-links", "theme"),
     ),
     CommandSpec(
         "building",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dashboard.themes import read_theme
 from plekvrij import demo_radios, wiring
 from plekvrij.clocks import SiteClock
 from plekvrij.credentials import Credential, write_private
@@ -42,6 +43,7 @@ class SiteProcessSettings:
         council_password: file with the password of the works council's stop switch, None for that of staff alone.
         channels: file of whom to tell outside the screens, None for nobody.
         metrics: first of three addresses for Prometheus (ingest, pages, notifier), `[HOST:]PORT`, None for none.
+        theme: file of design tokens or name of a theme, None for our own colours.
         screens_need_links: walls need a link on this machine too.
         building: False starts no simulated devices at all.
     """
@@ -64,6 +66,7 @@ class SiteProcessSettings:
     channels: Path | None = None
     metrics: str | None = None
     screens_need_links: bool = False
+    theme: str | None = None
 
     @property
     def walls_need_links(self) -> bool:
@@ -107,6 +110,8 @@ class SiteProcesses:
         if settings.channels is not None:  # what is wrong with it is said here, not in the log of a child
             for channel in read_channels(settings.channels, settings.site.plan):
                 read_secrets(channel)
+        if settings.theme is not None:
+            read_theme(settings.theme)
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if settings.building and settings.recording is None:
             settings = self._settings = self._prepare_devices(settings)
@@ -190,6 +195,8 @@ class SiteProcesses:
         extra = [part for option in named for part in option]
         if settings.screens_need_links:
             extra.append("--screens-need-links")
+        if settings.theme is not None:
+            extra += ["--theme", settings.theme]
         return [
             "dashboard", *self._common("dashboard"), "--data", str(settings.folder),
             "--host", settings.host, "--port", str(settings.port), *extra, *self._metrics(1),

@@ -198,6 +198,7 @@ async def run_dashboard(
     port: int,
     ready: Callable[[], None],
     screens_need_links: bool = False,
+    theme: str | None = None,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
     watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
 ) -> None:
@@ -215,6 +216,7 @@ async def run_dashboard(
         port=port,
         ready=ready,
         screens_need_links=screens_need_links,
+        theme=theme,
         watched=watched,
         watched_screens=watched_screens,
         version=__version__,

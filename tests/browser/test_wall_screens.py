@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from dashboard.themes import read_theme
 from dashboard.wall.screen_links import Screen, ScreenLinks, add_screen, read_seen, withdraw_screen
 
 Shoot = Callable[..., None]
@@ -280,3 +281,48 @@ def test_the_picture_moves_a_little_so_that_nothing_burns_in(
         page.clock.run_for(180_000)
         shifts.append(page.evaluate("document.body.style.translate"))
     assert shifts == ["3px", "3px 3px", "0px 3px", "0px"]
+
+
+# --- in the colours of a town
+
+
+def test_a_theme_changes_the_day_and_leaves_the_night_and_the_states(
+    served: Any, pages: Any, shoot: Shoot
+) -> None:
+    def colour(name: str) -> str:
+        value: str = page.evaluate(
+            f"getComputedStyle(document.documentElement).getPropertyValue('--wp-{name}')"
+        )
+        return value.strip()
+
+    with served(theme=read_theme("neutral")) as town:
+        page = pages.open(f"{town.url}/wall/f3", bypass_csp=True)
+        state_is(page, "live")
+        assert (colour("brand"), colour("page"), colour("free")) == ("#1d4a40", "#f0f2ee", "#0b5cc4")
+        assert broken_rules(page) == []
+        shoot(page, "wall_theme_l")
+        town.clock.at += timedelta(hours=11)
+        town.tell()
+        expect(page.locator("html")).to_have_class("night")
+        assert (colour("brand"), colour("page"), colour("free")) == ("#14243a", "#04080f", "#4b93dc")
+        assert broken_rules(page) == []
+        shoot(page, "wall_theme_night_l")
+        for path, lang in (("/", "nl"), ("/desk/3-S01", "en"), ("/council", "nl")):
+            page = pages.open(f"{town.url}{path}?lang={lang}", size=PHONE, bypass_csp=True)
+            assert colour("brand") == "#1d4a40"
+            assert broken_rules(page) == [], path
+            shoot(page, f"theme_{path.strip('/').replace('/', '_') or 'start'}")
+    assert pages.complaints == []
+
+
+def test_old_numbers_can_still_be_read(fresh: Any, link: str, pages: Any) -> None:
+    """The grey of old figures has the contrast of large text, by day and at night."""
+    page = pages.open(link, bypass_csp=True)
+    state_is(page, "live")
+    fresh.silence(30)
+    state_is(page, "stale")
+    assert broken_rules(page) == []
+    fresh.silence(120)
+    state_is(page, "off")
+    assert broken_rules(page) == []
+    fresh.speak()
