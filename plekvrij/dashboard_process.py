@@ -49,6 +49,7 @@ async def serve(
     ready: Callable[[], None],
     screens_need_links: bool = False,
     theme: str | None = None,
+    allowed_hosts: tuple[str, ...] = (),
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
     watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
 ) -> None:
@@ -96,7 +97,7 @@ async def serve(
             taps=TapFolder(database.parent / "taps", site.policy.settings.privacy.desk_level_days),
             screens=screens,
             settings=DashboardSettings(
-                allowed_hosts=(*LOOPBACK_HOSTS, host),
+                allowed_hosts=(*LOOPBACK_HOSTS, host, *allowed_hosts),
                 staff_password=staff_password,
                 council_password=council_password,
                 screens_need_links=screens_need_links or not is_loopback(host),

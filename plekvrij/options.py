@@ -193,6 +193,12 @@ OPTIONS: dict[str, Option] = {
             "Walls need a link from `plekvrij screens` (default: only when --host is not this machine alone).",
         ),
         Option(
+            "allowed-hosts",
+            str,
+            None,
+            "More names that browsers may reach the pages by, with commas (default: --host and this machine).",
+        ),
+        Option(
             "theme",
             str,
             None,

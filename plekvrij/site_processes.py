@@ -17,7 +17,7 @@ from plekvrij.credentials import Credential, write_private
 from plekvrij.demo_switches import DemoSwitch, gateway_tables, switches_of, write_switches
 from plekvrij.embedded_broker import EmbeddedBroker
 from plekvrij.exposition import parse_address
-from plekvrij.hosts import is_loopback
+from plekvrij.hosts import is_loopback, names_of
 from plekvrij.notifier_process import read_channels, read_secrets
 from plekvrij.preflight import check_broker
 from plekvrij.process_tree import Child
@@ -43,6 +43,7 @@ class SiteProcessSettings:
         council_password: file with the password of the works council's stop switch, None for that of staff alone.
         channels: file of whom to tell outside the screens, None for nobody.
         metrics: first of three addresses for Prometheus (ingest, pages, notifier), `[HOST:]PORT`, None for none.
+        allowed_hosts: more names that browsers may reach the pages by, with commas.
         theme: file of design tokens or name of a theme, None for our own colours.
         screens_need_links: walls need a link on this machine too.
         building: False starts no simulated devices at all.
@@ -67,6 +68,7 @@ class SiteProcessSettings:
     metrics: str | None = None
     screens_need_links: bool = False
     theme: str | None = None
+    allowed_hosts: str | None = None
 
     @property
     def walls_need_links(self) -> bool:
@@ -110,6 +112,7 @@ class SiteProcesses:
         if settings.channels is not None:  # what is wrong with it is said here, not in the log of a child
             for channel in read_channels(settings.channels, settings.site.plan):
                 read_secrets(channel)
+        names_of(settings.allowed_hosts)
         if settings.theme is not None:
             read_theme(settings.theme)
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -195,6 +198,8 @@ class SiteProcesses:
         extra = [part for option in named for part in option]
         if settings.screens_need_links:
             extra.append("--screens-need-links")
+        if settings.allowed_hosts is not None:
+            extra += ["--allowed-hosts", settings.allowed_hosts]
         if settings.theme is not None:
             extra += ["--theme", settings.theme]
         return [

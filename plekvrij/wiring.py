@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from plekvrij import __version__, sqlite_driver
 from plekvrij.clocks import wall_clock
 from plekvrij.credentials import BrokerUrl, parse_broker, read_bindkeys, read_credential, read_password
+from plekvrij.hosts import names_of
 from workplace import floor_plan, policy
 from workplace.errors import SettingInvalid
 from workplace.events import GatewayHealth, IngestHealth, ZoneState
@@ -199,6 +200,7 @@ async def run_dashboard(
     ready: Callable[[], None],
     screens_need_links: bool = False,
     theme: str | None = None,
+    allowed_hosts: str | None = None,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
     watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
 ) -> None:
@@ -217,6 +219,7 @@ async def run_dashboard(
         ready=ready,
         screens_need_links=screens_need_links,
         theme=theme,
+        allowed_hosts=names_of(allowed_hosts),
         watched=watched,
         watched_screens=watched_screens,
         version=__version__,

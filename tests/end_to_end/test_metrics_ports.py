@@ -99,17 +99,18 @@ def test_every_process_of_a_site_can_be_read(tmp_path: Path, start: Callable[...
     assert not any("3-T01" in str(key) for key in walls)
 
 
-def status_of(url: str) -> int:
+def status_of(url: str, host: str | None = None) -> int:
     """Return the status of an answer, waiting for a server that is not there yet."""
     end = time.monotonic() + PATIENCE_S
-    while (status := _status_of(url)) == 0 and time.monotonic() < end:
+    while (status := _status_of(url, host)) == 0 and time.monotonic() < end:
         time.sleep(0.1)
     return status
 
 
-def _status_of(url: str) -> int:
+def _status_of(url: str, host: str | None) -> int:
+    request = urllib.request.Request(url, headers={} if host is None else {"Host": host})  # noqa: S310
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own page on loopback
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own page on loopback
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -125,7 +126,7 @@ def test_a_screen_gets_and_loses_its_link_while_the_site_runs(
     site, base = tmp_path / "site", f"http://127.0.0.1:{pages}"
     start(
         "serve", "--data", str(site), "--port", str(pages), "--metrics", str(first),
-        "--screens-need-links", "--theme", "neutral",
+        "--screens-need-links", "--theme", "neutral", "--allowed-hosts", "Plekken.example, 10.0.0.8",
     )  # fmt: skip
     links = ("plekvrij_screens_links", ())
     assert until(first + 1, lambda found: links in found)[links] == 0.0
@@ -133,6 +134,8 @@ def test_a_screen_gets_and_loses_its_link_while_the_site_runs(
     assert main(["screens", "add", "lift", "--floor", "f2", "--data", str(site), "--url", base]) == 0
     link = capsys.readouterr().out.strip()
     assert status_of(link) == 200
+    for name, status in (("plekken.example", 200), ("10.0.0.8:8050", 200), ("rebound.example", 400)):
+        assert status_of(link, host=name) == status
     until(first + 1, lambda found: found.get(links) == 1.0)
     assert main(["screens", "revoke", "lift", "--data", str(site)]) == 0
     assert status_of(link) == 410

@@ -34,7 +34,7 @@ from dashboard.wall.screen_links import (
 )
 from plekvrij.cli import main
 from plekvrij.exposition import Exposition
-from plekvrij.hosts import is_loopback
+from plekvrij.hosts import is_loopback, names_of
 from workplace import codec, floor_plan
 from workplace.errors import SettingInvalid
 from workplace.events import Reply, Request, ZoneState
@@ -261,6 +261,13 @@ def test_where_links_are_needed_whole_floors_are_for_screens_and_staff(site: Sit
 )  # fmt: skip
 def test_only_an_address_of_this_machine_leaves_walls_open(host: str, then: bool) -> None:
     assert is_loopback(host) is then
+
+
+def test_names_of_hosts_are_read_as_browsers_send_them() -> None:
+    assert names_of("Plekken.example.nl, 10.0.0.8,::1,") == ("plekken.example.nl", "10.0.0.8", "::1")
+    assert names_of(None) == ()
+    with pytest.raises(SettingInvalid, match="without https:// and port"):
+        names_of("https://plekken.example.nl")
 
 
 # --- the file
