@@ -15,11 +15,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from dashboard import i18n
-from dashboard.i18n import N_, Language, Words
+from dashboard.i18n import N_, Language
 from dashboard.page_context import PageContext
-from dashboard.view_models import FloorView, ZoneView
+from dashboard.view_models import FloorView
 from dashboard.wall.epaper_png import Arrow, Row, Sheet, draw
-from dashboard.wall.pages import Card, card_of, language_of
+from dashboard.wall.pages import card_of, language_of
 from dashboard.wall.screen_links import ScreenLinks
 from dashboard.wall.screen_pages import admit
 
@@ -143,13 +143,6 @@ def _render(context: PageContext, view: FloorView, language: Language) -> Respon
     return context.render("wall/epaper.html", language=language, sheet=sheet, refresh_s=REFRESH_S)
 
 
-def _of(zone: ZoneView, card: Card, said: Words) -> str:
-    if card.is_word:
-        return ""
-    text = f"{said('free')} {card.of}"
-    return f"{text} · {zone.reclaimable} {said('may be used')}" if zone.reclaimable else text
-
-
 def sheet_of(context: PageContext, view: FloorView, language: Language) -> Sheet:
     """Return what the paper says."""
     said, second = i18n.words(language), i18n.words("en" if language == "nl" else "nl")
@@ -167,7 +160,8 @@ def sheet_of(context: PageContext, view: FloorView, language: Language) -> Sheet
                 other="" if other == name else other,
                 number=card.number,
                 is_word=card.is_word,
-                of=_of(zone, card, said),
+                of="" if card.is_word else f"{said('free')} {card.of}",
+                used=f"{zone.reclaimable} {said('may be used')}" if zone.reclaimable else "",
                 chip=chip,
                 is_full=zone.chip == "full" and has_number,
                 is_old=card.is_old,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -21,7 +21,10 @@ _GREYS = 16
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One zone. Shares are of its places that are open; `chip` warns, or says since when the number is old."""
+    """One zone: `of` how many, `used` how many of them may be used. Shares are of its places that are open.
+
+    `chip` warns, or says since when the number is old.
+    """
 
     kind: str
     name: str
@@ -29,6 +32,7 @@ class Row:
     number: str
     is_word: bool
     of: str
+    used: str
     chip: str
     is_full: bool
     is_old: bool
@@ -75,7 +79,7 @@ def draw(sheet: Sheet, size: tuple[int, int], *, is_grey: bool) -> bytes:
     if is_grey:
         image = image.point(_to_panel_grey)
     out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
+    image.save(out, "PNG", compress_level=6)
     return out.getvalue()
 
 
@@ -84,7 +88,15 @@ def _to_panel_grey(level: int) -> int:
     return round(round(level / step) * step)
 
 
-@cache
+#: A lower row has room for its words only, units.
+_LEAST_ROW_WITH_BAR = 62.0
+#: A line may get this much smaller before words are left out.
+_SQUEEZE = 0.8
+#: Letters are measured at this size, and what they need at another follows: a font is slow to open.
+_MEASURED_PX = 200
+
+
+@lru_cache(maxsize=48)  # a picture takes about 15; each open font costs some 100 kB
 def _font(size_px: int, weight: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.truetype(str(_FONT), size_px)
     font.set_variation_by_axes([weight])
@@ -111,11 +123,15 @@ class _Page:
     ) -> float:  # fmt: skip
         """Write `text`, smaller when it needs more than `room_px`; return its width in px."""
         size_px = max(round(self._u(size)), 1)
-        while size_px > 8 and _font(size_px, weight).getlength(text) > room_px:
-            size_px -= 1
+        needed_px = _font(_MEASURED_PX, weight).getlength(text) * size_px / _MEASURED_PX
+        if needed_px > room_px:
+            size_px = max(int(size_px * room_px / needed_px), 8)
         font = _font(size_px, weight)
         self._pen.text(at, text, fill=ink, font=font, anchor=anchor)
         return float(font.getlength(text))
+
+    def _length(self, text: str, size: float, weight: int) -> float:
+        return float(_font(max(round(self._u(size)), 1), weight).getlength(text))
 
     def _line(self, y: float, thick: float = 2) -> None:
         self._pen.rectangle((self._edge, y, self._width - self._edge, y + self._u(thick)), fill=_BLACK)
@@ -187,7 +203,8 @@ class _Page:
         number_px = self._width * (0.34 if self._is_tall else 0.24)
         self._number(row, right, top, height, number_px)
         room = right - number_px - edge - self._u(12)
-        bar = min(self._u(18), height * 0.16) if row.has_bar else 0.0
+        has_bar = row.has_bar and height >= self._u(_LEAST_ROW_WITH_BAR)
+        bar = min(self._u(18), height * 0.16) if has_bar else 0.0
         units = (height - bar) / self._unit
         base = top + self._u(units * 0.5)
         name = min(units * 0.46, 56)
@@ -196,7 +213,7 @@ class _Page:
             left = edge + wide + self._u(12)
             self._text((left, base), row.other, name * 0.55, room_px=right - number_px - left, weight=500)
         self._second_line(row, (edge, base + self._u(min(units * 0.34, 40))), min(units * 0.28, 32), room)
-        if row.has_bar:
+        if has_bar:
             bottom = top + height - self._u(min(units * 0.08, 14))
             self._bar(row, (edge, bottom - bar, edge + room, bottom))
         self._line(top + height - self._u(1), 1)
@@ -215,18 +232,25 @@ class _Page:
         )
 
     def _second_line(self, row: Row, at: tuple[float, float], size: float, room: float) -> None:
-        said = " · ".join(text for text in (row.of, row.chip if row.is_old or row.is_word else "") if text)
-        wide = self._text(at, said, size, room_px=room, weight=600) if said else 0.0
-        if not row.chip or row.is_old or row.is_word or room - wide < self._u(80):
+        """Write what the number is of; what warns comes before what explains when there is no room for both."""
+        boxed = "" if row.is_old or row.is_word else row.chip
+        plain = "" if boxed else row.chip
+        pad, gap = self._u(8), self._u(14)
+        box_px = self._length(boxed, size, 700) + 2 * pad + gap if boxed else 0.0
+        said = ""
+        for parts in ((row.of, row.used, plain), (row.of, plain), (plain or row.of,)):
+            said = " · ".join(part for part in parts if part)
+            if self._length(said, size, 600) * _SQUEEZE <= room - box_px:
+                break
+        else:
+            said = plain
+        left = at[0] + (self._text(at, said, size, room_px=room - box_px, weight=600) + gap if said else 0.0)
+        if not boxed:
             return
-        left = at[0] + wide + (self._u(14) if said else 0)
-        pad = self._u(8)
-        font = _font(max(round(self._u(size)), 1), 700)
-        length = font.getlength(row.chip)
-        self._pen.rectangle(
-            (left, at[1] - self._u(size), left + length + 2 * pad, at[1] + self._u(size * 0.22)), fill=_BLACK
-        )
-        self._text((left + pad, at[1]), row.chip, size, room_px=length, ink=_WHITE)
+        length = min(self._length(boxed, size, 700), room - 2 * pad)
+        top, bottom = at[1] - self._u(size), at[1] + self._u(size * 0.22)
+        self._pen.rectangle((left, top, left + length + 2 * pad, bottom), fill=_BLACK)
+        self._text((left + pad, at[1]), boxed, size, room_px=length, ink=_WHITE)
 
     def _bar(self, row: Row, box: tuple[float, float, float, float]) -> None:
         left, top, right, bottom = box

@@ -19,6 +19,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from dashboard.wall.epaper import SIZES
+from dashboard.wall.epaper_png import Row, Sheet, draw
 from dashboard.wall.screen_links import ScreenLinks, add_screen, withdraw_screen
 
 Shoot = Callable[..., None]
@@ -258,3 +259,23 @@ def test_a_link_opens_the_paper_of_its_floor_until_it_is_withdrawn(site: Any, da
     assert fetch(f"{site.url}/s/{token}/epaper.png")[0] == 410
     assert fetch(f"{site.url}/s/{token}/epaper")[0] == 410
     assert fetch(f"{site.url}/wall/f9/epaper.png")[0] == 404
+
+
+@pytest.mark.parametrize("size", [(800, 480), (480, 800)])
+@pytest.mark.parametrize("zones", [1, 4, 6])
+def test_a_warning_is_never_left_out_for_want_of_room(size: tuple[int, int], zones: int) -> None:
+    def row(chip: str) -> Row:
+        return Row(
+            kind="silence", name="Samenwerken", other="Collaborate", number="–", is_word=False, of="vrij van 128",
+            used="12 mag gebruikt worden", chip=chip, is_full=False, is_old=False, free_share=0.0, used_share=0.0,
+            has_bar=False,
+        )  # fmt: skip
+
+    def inked(chip: str) -> int:
+        sheet = Sheet(
+            number=3, name="Bedrijfsvoering", floor="Verdieping", as_of="Stand van 10:30", band="", advice="",
+            rows=(row(chip),) * zones, more="", arrows=(), none="", free="vrij",
+        )  # fmt: skip
+        return Image.open(io.BytesIO(draw(sheet, size, is_grey=False))).convert("L").histogram()[0]
+
+    assert inked("geen gegevens") > inked("") * 1.05
