@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard import i18n
-from dashboard.settings import DashboardSettings
+from dashboard.settings import LOOPBACK_HOSTS, DashboardSettings
 
 #: Language of the request being answered; visible in async callbacks and in `to_thread`.
 current_language: ContextVar[i18n.Language] = ContextVar("current_language", default=i18n.DEFAULT_LANGUAGE)
@@ -148,7 +148,8 @@ def _check(role: str, passwords: tuple[str | None, ...], scope: Scope, headers: 
     """Return a refusal unless the caller knows one of the passwords that are set; without any, is on this machine."""
     known = [password for password in passwords if password is not None]
     if not known:
-        if _is_loopback(scope):
+        # a web server on this machine calls from it too, but by the name that it was called by
+        if _is_loopback(scope) and _host_name(headers.get("host", "")) in LOOPBACK_HOSTS:
             return None
         return PlainTextResponse(
             f"{role} pages answer on this machine only until a {role} password is set\n", status_code=403
