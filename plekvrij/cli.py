@@ -8,6 +8,7 @@ from pathlib import Path
 
 from plekvrij import (
     account_command,
+    broker_files_command,
     care_commands,
     channel_commands,
     export_command,
@@ -228,6 +229,7 @@ COMMANDS: dict[str, CommandSpec] = {
         *care_commands.COMMANDS,
         *export_command.COMMANDS,
         *account_command.COMMANDS,
+        *broker_files_command.COMMANDS,
         *qr_command.COMMANDS,
         *screens_command.COMMANDS,
         CommandSpec(
