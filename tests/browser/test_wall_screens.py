@@ -65,6 +65,12 @@ def state_is(page: Page, state: str) -> None:
     expect(page.locator("body")).to_have_class(re.compile(rf"\bis-{state}\b"))
 
 
+def says_withdrawn(page: Page) -> None:
+    expect(page.get_by_role("heading", name="De link van dit scherm is ingetrokken")).to_be_visible()
+    expect(page.get_by_role("heading", name="The link of this screen was withdrawn")).to_be_visible()
+    assert page.locator(".p").count() == 0
+
+
 def nothing_sticks_out(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
 
@@ -98,18 +104,30 @@ def test_a_screen_with_a_link_is_live_and_seen(link: str, fresh: Any, pages: Any
     assert read_seen(data)[name] == fresh.clock.now()
 
 
-@pytest.mark.parametrize("size", [LANDSCAPE, PORTRAIT, PHONE], ids=["landscape", "portrait", "phone"])
 def test_a_withdrawn_screen_says_so_by_itself(
-    link: str, fresh: Any, pages: Any, data: Path, shoot: Shoot, size: tuple[int, int]
+    link: str, fresh: Any, pages: Any, data: Path, shoot: Shoot
 ) -> None:
-    page = pages.open(link, size=size)
+    page = pages.open(link)
     state_is(page, "live")
     withdraw_screen(data, screen_of(data, link).name, fresh.clock.now())
-    expect(page.get_by_role("heading", name="De link van dit scherm is ingetrokken")).to_be_visible()
-    expect(page.get_by_role("heading", name="The link of this screen was withdrawn")).to_be_visible()
-    assert page.locator(".p").count() == 0
-    nothing_sticks_out(page)
-    shoot(page, f"screen_withdrawn_{size[0]}")
+    says_withdrawn(page)
+    for width, height in (LANDSCAPE, PORTRAIT, PHONE):
+        page.set_viewport_size({"width": width, "height": height})
+        nothing_sticks_out(page)
+        shoot(page, f"screen_withdrawn_{width}")
+
+
+def test_a_screen_whose_link_went_while_it_was_cut_off_says_so(
+    link: str, fresh: Any, pages: Any, data: Path
+) -> None:
+    with Cable(urlsplit(link).port or 0).laid() as cable:
+        page = pages.open(f"http://127.0.0.1:{cable.port}{urlsplit(link).path}")
+        state_is(page, "live")
+        cable.pull()
+        withdraw_screen(data, screen_of(data, link).name, fresh.clock.now())
+        cable.put_back()
+        says_withdrawn(page)
+        page.close()
 
 
 @pytest.mark.parametrize("path", ["/s/" + "A" * 32, "/wall/f3"])
