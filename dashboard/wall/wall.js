@@ -44,10 +44,9 @@
       text(one("b", count), zone[key]);
     }
     text(one(".a", card), zone.g > 1 ? words.heard.replace("{t}", timeText.format(zone.g)) : "");
-    const share = hasNumber ? 100 / Math.max(zone.c, 1) : 0, used = one(".bar-r", card);
-    one(".bar-f", card).setAttribute("width", share * zone.n);
-    used.setAttribute("x", share * zone.n);
-    used.setAttribute("width", share * zone.r);
+    const share = hasNumber ? 100 / (zone.c || 1) : 0;
+    const bar = (part, side, places) => one(part, card).setAttribute(side, share * places);
+    bar(".bar-f", "width", zone.n); bar(".bar-r", "x", zone.n); bar(".bar-r", "width", zone.r);
   }
 
   function drawHead(data) {
@@ -126,20 +125,15 @@
     };
   }
 
-  // 410: the link of this screen was withdrawn.
-  async function gone() {
-    try { if ((await fetch(location, { cache: "no-store" })).status === 410) location.reload(); } catch { /* later */ }
+  // Never trade a working page for an error page; 410 says that the link of this screen was withdrawn.
+  async function load(when, from) {
+    try { if ((await fetch(from, { cache: "no-store" })).status === when) location.reload(); } catch {}
   }
-
-  // Never trade a working page for an error page.
-  async function reload() {
-    try { if ((await fetch("/healthz", { cache: "no-store" })).ok) location.reload(); } catch { /* later */ }
-  }
+  const reload = () => load(200, "/healthz"), gone = () => load(410, location);
 
   let shift = 0;
-  setInterval(watch, 1000);
-  setInterval(() => { if (now() - heardAt > 15000) { heardAt = now() + 5000; connect(); } }, 1000);
-  setInterval(() => { shift = (shift + 1) % 4; body.style.translate = [0, 3, 3, 0][shift] + "px " + [0, 0, 3, 3][shift] + "px"; }, 180000);
+  setInterval(() => { watch(); if (now() - heardAt > 15000) { heardAt = now() + 5000; connect(); } }, 1000);
+  setInterval(() => { body.style.translate = ["0", "3px", "3px 3px", "0 3px"][shift = (shift + 1) % 4]; }, 180000);
   setInterval(() => { if (now() > 72e6 && night) reload(); }, 600000);
   watch();
   connect();
