@@ -25,6 +25,7 @@ _FILES: Mapping[str, tuple[str, str]] = {
     "epaper.css": ("wall/epaper.css", "text/css"),
     "refused.css": ("wall/refused.css", "text/css"),
     "desk.css": ("desk_page/desk.css", "text/css"),
+    "accounts.css": ("accounts/accounts.css", "text/css"),
     "council.css": ("council/council.css", "text/css"),
     "why.css": ("why/why.css", "text/css"),
     "walk.css": ("walk/walk.css", "text/css"),

@@ -59,6 +59,7 @@ async def serve(
     Raises:
         SettingInvalid: the port is taken, or the theme is unusable.
     """
+    from dashboard.accounts.book import AccountBook
     from dashboard.app import create_app
     from dashboard.council.versions import VersionFolder
     from dashboard.desk_page.taps import TapFolder
@@ -96,6 +97,7 @@ async def serve(
             versions=VersionFolder(database.parent / "policies"),
             taps=TapFolder(database.parent / "taps", site.policy.settings.privacy.desk_level_days),
             screens=screens,
+            accounts=AccountBook(sqlite_driver.connect, database.parent / "accounts.db"),
             settings=DashboardSettings(
                 allowed_hosts=(*LOOPBACK_HOSTS, host, *allowed_hosts),
                 staff_password=staff_password,

@@ -201,6 +201,7 @@ class MadeSite:
     screens: Any = None
     muted: set[str] = field(default_factory=set)
     """Zones that say nothing now."""
+    accounts: Any = None
     _skipped_s: float = 0.0
     _repeat: bool = True
 
@@ -454,6 +455,7 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
             versions=made_versions(),
             taps=site.taps,
             screens=site.screens,
+            accounts=site.accounts,
         )
         server = uvicorn.Server(
             uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1)
@@ -502,9 +504,11 @@ def served() -> Callable[..., Any]:
     """`with served(usage=reader) as site:` serves a half-full town hall of its own until the block ends."""
 
     @contextmanager
-    def serving(*, usage: Any = None, screens: Any = None, **settings: Any) -> Iterator[MadeSite]:
+    def serving(
+        *, usage: Any = None, screens: Any = None, accounts: Any = None, **settings: Any
+    ) -> Iterator[MadeSite]:
         made = new_site()
-        made.usage, made.screens = usage, screens
+        made.usage, made.screens, made.accounts = usage, screens, accounts
         made.fill()
         with serve(made, **settings):
             made.tell()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sqlite3
 import stat
 import tempfile
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 
+from dashboard.accounts.book import AccountBook
+from dashboard.accounts.roles import AT_PLACES, ROLES
 from dashboard.app import create_app
 from dashboard.live_site import LiveSite
 from dashboard.settings import DashboardSettings
@@ -45,6 +48,7 @@ PLAN_FILE = Path(__file__).parents[2] / "examples" / "town_hall.plan.yaml"
 PLAN = floor_plan.load(PLAN_FILE.read_text(), PLAN_FILE.name)
 TEN = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 NOBODY = "A" * 32
+PASSWORD = "kruiwagen lantaarn zeven"
 
 
 class StandingClock:
@@ -63,7 +67,7 @@ class StandingClock:
 class Site:
     """An application with one screen of floor 3, called hall."""
 
-    def __init__(self, data: Path, **told: Any) -> None:
+    def __init__(self, data: Path, *, accounts: AccountBook | None = None, **told: Any) -> None:
         self.data = data
         self.token = add_screen(data, "hall", "f3", (2.0, 3.0), TEN)
         self.links = ScreenLinks(data)
@@ -77,6 +81,7 @@ class Site:
             version="1.2.3",
             settings=DashboardSettings(allowed_hosts=("*",), **told),
             screens=self.links,
+            accounts=accounts,
         )
         for zone in PLAN.zone.values():
             state = ZoneState(
@@ -249,6 +254,29 @@ def test_where_links_are_needed_whole_floors_are_for_screens_and_staff(site: Sit
     (tmp_path / "bare").mkdir()
     bare = Site(tmp_path / "bare", screens_need_links=True)
     assert bare.get("/wall/f3", caller="127.0.0.1").status_code == 403
+
+
+def test_where_people_have_accounts_the_role_decides_and_a_screen_needs_none(tmp_path: Path) -> None:
+    book = AccountBook(sqlite3.connect, tmp_path / "accounts.db")
+    sessions = {}
+    for role in ROLES:
+        book.set_up(book.add(role.replace("_", "-"), role), PASSWORD)
+        sessions[role] = book.enter(role.replace("_", "-"), PASSWORD, "", "192.0.2.7")
+    site = Site(tmp_path, accounts=book, screens_need_links=True)
+
+    def statuses(session: str | None) -> set[int]:
+        cookie = {} if session is None else {"cookie": f"plekvrij_session={session}"}
+        paths = ("/wall", "/wall/f3", "/wall/f3/epaper.png", "/api/v1/floors", "/api/v1/floors/f3")
+        return {site.get(path, headers=cookie).status_code for path in paths}
+
+    assert statuses(None) == {403}
+    seeing = {role for role, session in sessions.items() if statuses(session) == {200}}
+    assert seeing == AT_PLACES
+    assert all(statuses(session) == {403} for role, session in sessions.items() if role not in seeing)
+    assert site.get(f"/s/{site.token}").status_code == 200
+    assert site.get("/staff/live?floor=f3").status_code == 401
+    assert {row.address for row in book.log()} >= {"/wall/f3", "/api/v1/floors"}
+    book.close()
 
 
 @pytest.mark.parametrize(
