@@ -183,6 +183,7 @@ class Cable:
         self._to = port
         self._ready = threading.Event()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._streams: set[asyncio.StreamWriter] = set()
         self._deaf: set[asyncio.StreamWriter] = set()
         self._is_in = True
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
@@ -208,6 +209,8 @@ class Cable:
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while block := await reader.read(65536):
+                if b"text/event-stream" in block:
+                    self._streams.add(writer)
                 if writer in self._deaf:
                     continue
                 writer.write(block)
@@ -226,8 +229,8 @@ class Cable:
         self._loop.call_soon_threadsafe(self._abort_all)
 
     def freeze(self) -> None:
-        """Let what is open stay open and carry nothing more; new connections work."""
-        self._loop.call_soon_threadsafe(lambda: self._deaf.update(self._writers))
+        """Let open streams stay open and carry nothing more; other connections work."""
+        self._loop.call_soon_threadsafe(lambda: self._deaf.update(self._streams))
 
     def put_back(self) -> None:
         self._loop.call_soon_threadsafe(lambda: setattr(self, "_is_in", True))
