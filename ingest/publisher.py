@@ -7,6 +7,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from workplace.codec import encode
+from workplace.errors import BrokerUnreachable
 from workplace.events import Command
 from workplace.ports import Clock, MessageLink
 from workplace.topics import Topics
@@ -28,7 +29,8 @@ class Outbound:
         states: topic -> retained state; a newer one replaces what still waits.
         said: topic and payload, not retained, in order: decisions and replies.
         commands: to devices; per device and channel the newest wins.
-        receipts: topic -> what is on disk of a gateway's outbox, not retained; a newer one replaces what still waits.
+        receipts: topic -> what is on disk of a gateway's outbox, not retained and not acknowledged, because it is
+            repeated; a newer one replaces what still waits.
     """
 
     states: dict[str, bytes] = field(default_factory=dict)
@@ -96,9 +98,7 @@ class Publisher:
                 *((topic, payload, True) for topic, payload in states),
             ]
         )
-        self.counters["published"] += sum(fine)
-        self.counters["failed"] += len(fine) - sum(fine)
-        results = iter(fine)
+        results = iter(tuple(fine))
         self._said.extendleft(reversed([item for item in said if not next(results)]))
         for key, command in alive:
             if not next(results):
@@ -107,9 +107,19 @@ class Publisher:
             if not next(results):
                 self._states.setdefault(topic, payload)
         for topic, payload in receipts:
-            if not next(results):
+            fine.append(await self._hand_over(topic, payload))
+            if not fine[-1]:
                 self._receipts.setdefault(topic, payload)
+        self.counters["published"] += sum(fine)
+        self.counters["failed"] += len(fine) - sum(fine)
         return all(fine)
+
+    async def _hand_over(self, topic: str, payload: bytes) -> bool:
+        try:
+            await self._link.publish(topic, payload, qos=0)
+        except BrokerUnreachable:
+            return False
+        return True
 
     def _command_topic(self, command: Command) -> str:
         return self._topics.command(command.gateway, command.device)
