@@ -27,6 +27,8 @@ current_language: ContextVar[i18n.Language] = ContextVar("current_language", def
 #: Everything that exists; the catch-all of Dash would otherwise answer 200 to any address.
 _KNOWN_PREFIXES = ("/wall/", "/desk/", "/api/", "/static/", "/staff/", "/map/", "/walk/", "/council/")
 _KNOWN_PATHS = frozenset({"/", "/wall", "/council", "/live", "/staff", "/walk", "/healthz", "/favicon.ico"})
+#: Staff pages that are made without Dash; they need none of its inline scripts.
+_PLAIN_STAFF = ("/staff/plan", "/staff/devices", "/staff/actions")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _STRICT = (
@@ -84,7 +86,8 @@ class Guard:
         cookie = _cookie(headers, i18n.LANGUAGE_COOKIE)
         language = i18n.choose(asked, cookie, headers.get("accept-language"))
         token = current_language.set(language)
-        policy = self._staff_csp() if path.startswith("/staff") else _STRICT
+        is_dash = path.startswith("/staff") and not path.startswith(_PLAIN_STAFF)
+        policy = self._staff_csp() if is_dash else _STRICT
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":

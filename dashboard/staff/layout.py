@@ -19,7 +19,12 @@ _CHART_EVERY_MS = 60_000
 #: Parts of the page that come as markup (`markup`), because they have many cells.
 DRAWN = ("holds", "all-places", "gateways", "channels", "day-table")
 #: The pages of the top bar: address and word.
-VIEWS = (("/staff/", N_("Now")), ("/staff/history", N_("History")))
+VIEWS = (
+    ("/staff/", N_("Now")),
+    ("/staff/history", N_("History")),
+    ("/staff/plan", N_("Floor plan")),
+    ("/staff/devices", N_("Devices")),
+)
 
 
 def drawn_id(part: str) -> str:

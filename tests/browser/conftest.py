@@ -198,6 +198,8 @@ class MadeSite:
     taps: MemoryTaps = field(default_factory=MemoryTaps)
     close: Any = None
     usage: Any = None
+    desk: Any = None
+    history: Any = None
     _skipped_s: float = 0.0
     _repeat: bool = True
 
@@ -429,7 +431,7 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
         app = create_app(
             site.plan,
             live=site.live,
-            history=MadeHistory(site.plan),
+            history=site.history or MadeHistory(site.plan),
             send_request=site.send_request,
             clock=site.clock,
             version="0.1.0",
@@ -439,6 +441,7 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
             rules=RULES,
             versions=made_versions(),
             taps=site.taps,
+            desk=site.desk,
         )
         server = uvicorn.Server(
             uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1)
@@ -487,9 +490,11 @@ def served() -> Callable[..., Any]:
     """`with served(usage=reader) as site:` serves a half-full town hall of its own until the block ends."""
 
     @contextmanager
-    def serving(*, usage: Any = None, **settings: Any) -> Iterator[MadeSite]:
+    def serving(
+        *, usage: Any = None, desk: Any = None, history: Any = None, **settings: Any
+    ) -> Iterator[MadeSite]:
         made = new_site()
-        made.usage = usage
+        made.usage, made.desk, made.history = usage, desk, history
         made.fill()
         with serve(made, **settings):
             made.tell()
