@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 import yaml
 
-from workplace import floor_plan
 from workplace.documents import check_shape, parse
 from workplace.errors import DocumentInvalid
 from workplace.plan_file import PlanFile
+from workplace.plan_sense import check_sense
 
 #: Words that YAML reads as themselves; anything else goes in quotes.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -43,10 +43,14 @@ def raw_of(text: str, file: str) -> PlanFile:
     Raises:
         DocumentInvalid: with every mistake, each with file, line and what to write instead.
     """
-    floor_plan.load(text, file)
     document = parse(text, file)
-    check_shape(document, PlanFile)
-    return msgspec.convert(document.data, PlanFile)
+    if document.data is not None and check_shape(document, PlanFile):
+        raw = msgspec.convert(document.data, PlanFile)
+        check_sense(document, raw)
+        if not document.mistakes:
+            return raw
+    mistakes = sorted(document.mistakes, key=lambda mistake: mistake.line)
+    raise DocumentInvalid(tuple(mistakes))
 
 
 def rewritten(text: str, file: str, wanted: PlanFile) -> str:
@@ -70,7 +74,7 @@ def rewritten(text: str, file: str, wanted: PlanFile) -> str:
     if _says(changed, file, wanted):
         return changed
     whole = plan_text(wanted)
-    floor_plan.load(whole, file)
+    raw_of(whole, file)
     return whole
 
 

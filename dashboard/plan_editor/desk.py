@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from starlette.datastructures import FormData
@@ -17,6 +18,7 @@ from dashboard.plan_editor.store import PlanChangedMeanwhile, PlanNotWritable, P
 from workplace import floor_plan
 from workplace.documents import Mistake
 from workplace.errors import DocumentInvalid
+from workplace.floor_plan import FloorPlan
 from workplace.plan_file import PlanFile
 from workplace.plan_text import raw_of, rewritten
 
@@ -67,7 +69,7 @@ async def change_plan(
 
 
 def _changed_text(present: PlanText, file: str, change: Callable[[PlanFile], PlanFile]) -> str:
-    return rewritten(present.text, file, change(raw_of(present.text, file)))
+    return rewritten(present.text, file, change(raw_plan_of(present.text, file)))
 
 
 async def write_plan(
@@ -97,10 +99,26 @@ async def note(desk: PlanDesk, context: PageContext, action: ActionName, what: s
     await asyncio.to_thread(desk.actions.note, entry)
 
 
+@lru_cache(maxsize=4)
+def plan_of(text: str) -> FloorPlan | None:
+    """Return the plan of a text, None when it has mistakes; the few newest are read once."""
+    plan, mistakes = floor_plan.check(text, "plan")
+    return None if mistakes else plan
+
+
+@lru_cache(maxsize=4)
+def raw_plan_of(text: str, file: str) -> PlanFile:
+    """Return the plan as its author wrote it; the few newest are read once.
+
+    Raises:
+        DocumentInvalid: it has mistakes.
+    """
+    return raw_of(text, file)
+
+
 def is_running(context: PageContext, text: str) -> bool:
     """Return whether this process shows what the text says."""
-    plan, mistakes = floor_plan.check(text, "plan")
-    return not mistakes and plan == context.plan
+    return plan_of(text) == context.plan
 
 
 class TooMuch(Exception):

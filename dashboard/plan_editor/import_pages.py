@@ -14,14 +14,14 @@ from dashboard.guard import current_language
 from dashboard.i18n import words
 from dashboard.page_context import PageContext
 from dashboard.plan_editor import words as say
-from dashboard.plan_editor.desk import PlanDesk, TooMuch, change_plan, mistakes_of, read_form
+from dashboard.plan_editor.desk import PlanDesk, TooMuch, change_plan, mistakes_of, raw_plan_of, read_form
 from dashboard.plan_editor.pages import note_values
 from dashboard.plan_editor.store import PlanNotWritable, PlanText
 from workplace.documents import Mistake
 from workplace.errors import DocumentInvalid
 from workplace.place_list import Imported, Line, import_places, read_places
 from workplace.plan_file import PlanFile
-from workplace.plan_text import raw_of, rewritten
+from workplace.plan_text import rewritten
 from workplace.sensor_kits import KITS
 
 #: Name of the list in messages.
@@ -108,7 +108,7 @@ def _looked_at(
     """Return what a list would change, and everything that speaks against it, the linter's word included."""
     lines, mistakes = read_places(text, _LIST)
     try:
-        found, more = import_places(raw_of(present.text, desk.store.file), lines, _LIST)
+        found, more = import_places(raw_plan_of(present.text, desk.store.file), lines, _LIST)
         mistakes = sorted([*mistakes, *more], key=lambda one: one.line)
         if not mistakes:
             changed = rewritten(present.text, desk.store.file, found.plan)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from dashboard.floor_svg import PlanWords, draw_floor, places_in_order
+from dashboard.glyphs import StateLetter
 from dashboard.guard import current_language
 from dashboard.i18n import N_, Words, words
 from dashboard.page_context import PageContext
@@ -20,6 +21,7 @@ from dashboard.plan_editor.desk import (
     TooMuch,
     change_plan,
     is_running,
+    raw_plan_of,
     read_form,
     write_plan,
 )
@@ -32,11 +34,9 @@ from dashboard.plan_editor.form import (
     wished_plan,
 )
 from dashboard.plan_editor.store import PlanNotWritable, PlanText
-from workplace import floor_plan
 from workplace.errors import DocumentInvalid
 from workplace.plan_change import zone_places
 from workplace.plan_file import FloorFile, PlanFile
-from workplace.plan_text import raw_of
 from workplace.retention import ZONE_LEVEL_DAYS
 
 NOTES: dict[str, str] = {
@@ -154,7 +154,7 @@ def _add_floors(router: APIRouter, context: PageContext, desk: PlanDesk) -> None
 
 async def _read(desk: PlanDesk) -> tuple[PlanText, PlanFile]:
     present = await asyncio.to_thread(desk.store.read)
-    return present, await asyncio.to_thread(raw_of, present.text, desk.store.file)
+    return present, await asyncio.to_thread(raw_plan_of, present.text, desk.store.file)
 
 
 async def _previous(context: PageContext, desk: PlanDesk) -> str:
@@ -263,7 +263,7 @@ async def _page(
         new_table=_next_key("t", form.tables),
         new_place=_next_key("p", form.places),
         laid=await asyncio.to_thread(desk.backgrounds.laid, floor.id),
-        drawing=Markup(await asyncio.to_thread(_drawing, desk, floor.id, said)),  # noqa: S704 - our own drawing
+        drawing=Markup(_drawing(context, floor.id, said)),  # noqa: S704 - our own drawing
         script_words=_script_words(floor, said),
         previous=await _previous(context, desk),
         **note_values(done, said),
@@ -274,13 +274,14 @@ def _next_key(kind: str, rows: dict[str, Any]) -> str:
     return f"{kind}{max((int(key[1:]) for key in rows), default=-1) + 1}"
 
 
-def _drawing(desk: PlanDesk, floor: str, said: Words) -> str:
-    """Return the floor as it stands in the file, for whoever has no script."""
-    plan = floor_plan.load(desk.store.read().text, desk.store.file)
-    found = plan.floor[floor]
-    letters = ["e" if place.fixed else "f" for place in places_in_order(found)]
+def _drawing(context: PageContext, floor: str, said: Words) -> str:
+    """Return the floor as the screens show it, for whoever has no script."""
+    found = context.plan.floor.get(floor)
+    if found is None:
+        return ""
+    letters: list[StateLetter] = ["e" if place.fixed else "f" for place in places_in_order(found)]
     title = said("Floor {n}, {name}").format(n=found.number, name=said.of(found.name))
-    return draw_floor(found, letters, PlanWords(title, said("You are here"), lambda zone: said.of(zone.name)))  # type: ignore[arg-type]
+    return draw_floor(found, letters, PlanWords(title, said("You are here"), lambda zone: said.of(zone.name)))
 
 
 def _script_words(floor: FloorFile, said: Words) -> dict[str, str]:

@@ -58,6 +58,15 @@
   }
   for (let x = 1; x < width; x++) make("path", { class: x % 5 ? "pe-grid" : "pe-grid five", d: `M${x * U} 0V${height * U}` }, layers.back);
   for (let y = 1; y < height; y++) make("path", { class: y % 5 ? "pe-grid" : "pe-grid five", d: `M0 ${y * U}H${width * U}` }, layers.back);
+  if (form.dataset.core) {
+    const [x, y, w, h] = form.dataset.core.split(" ").map((each) => each * U);
+    make("rect", { class: "core", x, y, width: w, height: h, rx: 5 }, layers.back);
+  }
+  if (form.dataset.here) {
+    const [x, y] = form.dataset.here.split(" ").map((each) => each * U);
+    make("circle", { class: "here-disc", cx: x, cy: y, r: 9 }, layers.back);
+    make("circle", { class: "here-dot", cx: x, cy: y, r: 3.4 }, layers.back);
+  }
   box.replaceChildren(svg);
   document.querySelector("#tools").hidden = false;
 
@@ -135,7 +144,7 @@
     if (kind === "z") {
       for (const select of form.querySelectorAll("select[name$=-zone]")) select.append(new Option(words.newZone, old));
       field(old, "id").value = nextName(rows("z").map((each) => field(each, "id").value), form.dataset.floor + "-zone-1");
-      for (const language of ["nl", "en"]) field(old, language).value = words.newZone;
+      for (const language of ["nl", "en"]) field(old, language).value = words.newZone + " " + list.length;
       row.open = true;
     } else field(old, "id").value = nextName([...rows("p").map((each) => field(each, "id").value), ...tablePlaces()], words.firstPlace);
     for (const name of ["id", "nl", "en"]) field(key, name) && (field(key, name).value = "");
