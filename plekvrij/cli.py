@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from plekvrij import (
+    account_command,
+    broker_files_command,
     care_commands,
     channel_commands,
     export_command,
@@ -221,6 +223,8 @@ COMMANDS: dict[str, CommandSpec] = {
         *channel_commands.COMMANDS,
         *care_commands.COMMANDS,
         *export_command.COMMANDS,
+        *account_command.COMMANDS,
+        *broker_files_command.COMMANDS,
         *qr_command.COMMANDS,
         CommandSpec(
             "replay",
