@@ -28,7 +28,7 @@ current_language: ContextVar[i18n.Language] = ContextVar("current_language", def
 _KNOWN_PREFIXES = ("/wall/", "/desk/", "/api/", "/static/", "/staff/", "/map/", "/walk/", "/council/")
 _KNOWN_PATHS = frozenset({"/", "/wall", "/council", "/live", "/staff", "/walk", "/healthz", "/favicon.ico"})
 #: Staff pages that are made without Dash; they need none of its inline scripts.
-_PLAIN_STAFF = ("/staff/plan", "/staff/devices", "/staff/actions")
+_PLAIN_STAFF = ("/staff/plan", "/staff/devices", "/staff/policy", "/staff/actions")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _STRICT = (

@@ -43,6 +43,16 @@ _STATES = {
     "gateway": N_("gateway gone"),
 }
 
+_KINDS = {
+    "motion": N_("motion"),
+    "occupancy": N_("seat taken"),
+    "presence": N_("presence"),
+    "link": N_("dock"),
+    "count": N_("people"),
+    "button": N_("button"),
+    "battery": N_("battery"),
+}
+
 
 def make_router(context: PageContext, desk: PlanDesk | None) -> APIRouter:
     router = APIRouter(include_in_schema=False)
@@ -59,7 +69,7 @@ def make_router(context: PageContext, desk: PlanDesk | None) -> APIRouter:
             rows=[_row(row, context, said) for row in here],
             total=len(rows),
             trouble=sum(row.state != "ok" for row in rows),
-            strangers=[_stranger(one, context) for one in await _strangers(context)],
+            strangers=[_stranger(one, context, said) for one in await _strangers(context)],
             floors=context.plan.floors,
             floor=chosen,
             q=q[:100],
@@ -239,7 +249,7 @@ async def _page(
         device=device,
         row=None if row is None else _row(row, context, said),
         inputs=[] if row is None else _inputs(row, context, said),
-        known=None if known is None else _stranger(known, context),
+        known=None if known is None else _stranger(known, context, said),
         kits=kits,
         all_kits=sorted(KITS),
         places=list(context.plan.place.values()),
@@ -296,11 +306,11 @@ def _inputs(row: DeviceRow, context: PageContext, said: Words) -> list[dict[str,
     ]
 
 
-def _stranger(one: UnclaimedDevice, context: PageContext) -> dict[str, Any]:
+def _stranger(one: UnclaimedDevice, context: PageContext, said: Words) -> dict[str, Any]:
     return {
         "device": one.device,
         "gateway": one.gateway,
-        "kinds": ", ".join(one.kinds),
+        "kinds": ", ".join(said(_KINDS.get(kind, kind)) for kind in one.kinds),
         "channels": list(one.channels),
         "last": f"{context.local(one.last_seen):%d-%m %H:%M}",
         "count": one.count,

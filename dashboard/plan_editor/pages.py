@@ -129,7 +129,8 @@ def _add_floors(router: APIRouter, context: PageContext, desk: PlanDesk) -> None
             return RedirectResponse("/staff/plan", status_code=303)
         saved = Saved("conflict")
         if present.version == base:
-            saved = await write_plan(desk, context, before.text, present, action="plan_restored", what="")
+            when = f"{context.local(before.until):%d-%m-%Y %H:%M}"
+            saved = await write_plan(desk, context, before.text, present, action="plan_restored", what=when)
         code = {"saved": "restored", "mistakes": "refused_before"}.get(saved.code, saved.code)
         return RedirectResponse(f"/staff/plan?done={code}", status_code=303)
 

@@ -24,6 +24,7 @@ VIEWS = (
     ("/staff/history", N_("History")),
     ("/staff/plan", N_("Floor plan")),
     ("/staff/devices", N_("Devices")),
+    ("/staff/policy", N_("Policy")),
 )
 
 

@@ -31,6 +31,9 @@ SIZES = {"desk": (1920, 1080), "portrait": (1080, 1920), "phone": (390, 844)}
 AXE = (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 EXAMPLE = (Path(__file__).parents[2] / "examples" / "town_hall.plan.yaml").read_text("utf-8")
 
+#: A place that gets one more sensor.
+HOME = floor_plan.load(EXAMPLE, "plan.yaml").place["0-R01"]
+
 
 def stranger(device: str, *kinds: str, channels: tuple[str, ...] = ()) -> UnclaimedDevice:
     return UnclaimedDevice(
@@ -152,6 +155,7 @@ def test_the_list_tells_what_each_device_does_and_equals_the_map(
 ) -> None:
     page = pages.open(f"{device_site.url}/staff/devices?floor=f3&lang=nl", script=False)
     silent = page.get_by_role("row", name=devices.silent)
+    expect(page.get_by_role("row", name="esphome-box")).to_contain_text("beweging, dock")
     for text in ("niet bereikbaar", "sensor zwijgt", "4 uur", "7 %", "ongeveer 6 dagen"):
         expect(silent).to_contain_text(text)
     well = page.get_by_role("row", name=devices.well)
@@ -186,7 +190,7 @@ def test_a_new_device_gets_its_place_by_keys_alone(device_site: Any, devices: De
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("esphome-box")
     page.get_by_label("Plek (typ een deel van de naam)").focus()
-    page.keyboard.type("0.R01")
+    page.keyboard.type(HOME.label)
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Tab")
@@ -195,11 +199,11 @@ def test_a_new_device_gets_its_place_by_keys_alone(device_site: Any, devices: De
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#note")).to_contain_text("Het apparaat hangt nu op zijn plek.")
-    [sensor] = devices.plan.place["0-R01"].sensors
+    [sensor] = set(devices.plan.place[HOME.id].sensors) - set(HOME.sensors)
     assert (sensor.kit, sensor.device, sensor.channel) == ("esphome_dock", "esphome-box", "dock_1")
     assert sensor.gateway == "gw-3", "the gateway that hears it"
     newest = devices.actions.newest(1)[0]
-    assert (newest.action, newest.what) == ("device_claimed", "esphome-box/dock_1 → 0-R01")
+    assert (newest.action, newest.what) == ("device_claimed", f"esphome-box/dock_1 → {HOME.id}")
 
 
 def test_a_broken_device_is_replaced_and_its_places_stay(
@@ -251,10 +255,11 @@ def test_whoever_comes_second_is_told(device_site: Any, devices: Devices, pages:
     page = pages.open(f"{device_site.url}/staff/devices/lora-24e1?lang=nl", script=False)
     other = EXAMPLE.replace("nl: Raadhuis", "nl: Stadhuis")
     devices.file.write_text(other, "utf-8")
-    page.get_by_label("Plek (typ een deel van de naam)").fill("0-R02")
+    page.get_by_label("Plek (typ een deel van de naam)").fill(HOME.id)
     page.get_by_role("button", name="Geef het deze plek").click()
     expect(page.get_by_role("alert")).to_contain_text("Iemand anders heeft de plattegrond intussen gewijzigd")
     assert devices.file.read_text("utf-8") == other
     page.get_by_role("button", name="Geef het deze plek").click()
     expect(page.locator("#note")).to_be_visible()
-    assert [s.kit for s in devices.plan.place["0-R02"].sensors] == ["lora_seat"]
+    [sensor] = set(devices.plan.place[HOME.id].sensors) - set(HOME.sensors)
+    assert (sensor.kit, sensor.device) == ("lora_seat", "lora-24e1")

@@ -110,7 +110,7 @@ def fits(page: Page) -> None:
 
 
 def save(page: Page) -> None:
-    page.get_by_role("button", name="Opslaan en op de schermen tonen").click()
+    page.locator("#save").click()
     expect(page.locator("#note")).to_contain_text("Opgeslagen.")
 
 
@@ -118,14 +118,15 @@ def save(page: Page) -> None:
 def test_every_page_fits_and_is_accessible(
     plan_site: Any, desk: Desk, pages: Any, shoot: Shoot, size: str
 ) -> None:
-    for language in ("nl", "en"):
-        page = pages.open(f"{plan_site.url}/staff/plan?lang={language}", size=SIZES[size])
-        for path in ("", "/f3", "/import"):
-            page.goto(f"{plan_site.url}/staff/plan{path}")
-            expect(page.get_by_role("heading", level=1)).to_be_visible()
-            fits(page)
-            assert violations(page) == [], path
-            shoot(page, f"plan{path.replace('/', '_')}_{language}_{size}", full=size == "phone")
+    page = pages.open(
+        f"{plan_site.url}/staff/plan?lang={'en' if size == 'portrait' else 'nl'}", size=SIZES[size]
+    )
+    for path in ("", "/f3", "/import"):
+        page.goto(f"{plan_site.url}/staff/plan{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        fits(page)
+        assert violations(page) == [], path
+        shoot(page, f"plan{path.replace('/', '_')}_{size}", full=size == "phone")
 
 
 def test_a_place_is_made_and_moved_by_keys_alone(plan_site: Any, desk: Desk, pages: Any) -> None:
@@ -231,7 +232,7 @@ def test_a_mistake_is_said_in_dutch_and_nothing_is_written(
 ) -> None:
     page = pages.open(f"{plan_site.url}/staff/plan/f3?lang=nl")
     page.get_by_label("x van 3-S01 in meters").fill("23.5")
-    page.get_by_role("button", name="Opslaan en op de schermen tonen").click()
+    page.locator("#save").click()
     expect(page.locator("#mistakes")).to_contain_text(
         "de plekken vanaf 3-S01 liggen buiten zone 3-samenwerken; houd x binnen"
     )
@@ -239,7 +240,7 @@ def test_a_mistake_is_said_in_dutch_and_nothing_is_written(
     assert violations(page) == []
     shoot(page, "plan_mistake_desk")
     page.get_by_label("Naam van plek Nieuwe plek").fill("een plek")
-    page.get_by_role("button", name="Opslaan en op de schermen tonen").click()
+    page.locator("#save").click()
     expect(page.locator("#mistakes")).to_contain_text("een plek, naam: 'een plek' is geen naam")
     expect(page.locator('[name="p0-id"]')).to_have_attribute("aria-invalid", "true")
     assert desk.text == EXAMPLE
@@ -252,7 +253,7 @@ def test_a_place_that_the_policy_names_cannot_go_unseen(plan_site: Any, desk: De
     page = pages.open(f"{plan_site.url}/staff/plan/{first.floor}?lang=nl")
     table = page.locator("#tables tr", has=page.locator(f'input[value="{named}"]')).first
     table.get_by_role("checkbox").last.check()
-    page.get_by_role("button", name="Opslaan en op de schermen tonen").click()
+    page.locator("#save").click()
     expect(page.locator("#mistakes")).to_contain_text(f"onbekende plek '{named}'; het beleid noemt deze plek")
     assert desk.text == EXAMPLE
 
@@ -267,7 +268,7 @@ def test_the_second_of_two_is_told_and_overwrites_nothing(
     after = desk.text
     second.get_by_label("x van 2-S01 in meters").fill("5.1")
     for _ in range(2):
-        second.get_by_role("button", name="Opslaan en op de schermen tonen").click()
+        second.locator("#save").click()
         expect(second.locator("#conflict")).to_contain_text("Daarvan is niets overschreven")
         expect(second.get_by_label("x van 2-S01 in meters")).to_have_value("5.1")
     assert desk.text == after

@@ -129,7 +129,7 @@ async def _move(desk: Page, base: str, wall: Page) -> None:
     await desk.keyboard.press("ArrowRight")
     await expect(desk.get_by_label("x van 1-N001 in meters")).to_have_value("3.1")
     await expect(desk.get_by_label("y van 1-N001 in meters")).to_have_value("3.5")
-    await desk.get_by_role("button", name="Opslaan en op de schermen tonen").press("Enter")
+    await desk.locator("#save").press("Enter")
     await expect(desk.locator("#note")).to_have_text(
         "Opgeslagen. Het is onderweg naar de schermen. De schermen tonen het."
     )
