@@ -129,7 +129,7 @@ def _check_outline(
             if zone.corners is None
             else "keep every corner [x, y] on the floor, in metres"
         )
-        what = f"zone {zone.id} sticks out of its floor of {floor.size[0]} x {floor.size[1]} m"
+        what = f"zone {zone.id} sticks out of its floor of {floor.size[0]:g} x {floor.size[1]:g} m"
         document.wrong(at, what, advice)
     if zone.corners is None:
         return
@@ -168,7 +168,7 @@ def _ends(island: IslandFile) -> list[Corner]:
 
 def _within(outline: tuple[Corner, ...]) -> str:
     left, top, width, height = box_of(outline)
-    return f"keep x in {left}-{round(left + width, 3)} and y in {top}-{round(top + height, 3)} m"
+    return f"keep x in {left:g}-{left + width:g} and y in {top:g}-{top + height:g} m"
 
 
 def _check_devices(document: Document, raw: PlanFile) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -42,7 +43,8 @@ _STATES = {
     "unheard": N_("not heard yet"),
     "gateway": N_("gateway gone"),
 }
-
+#: As `plan_file.DeviceFile.device`.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KINDS = {
     "motion": N_("motion"),
     "occupancy": N_("seat taken"),
@@ -173,6 +175,8 @@ def _replaced(plan: PlanFile, old: str, new: str, kit: str, known: UnclaimedDevi
         raise _refused(f"{new} hangs at place {places[0]} in the plan", "take it off there first")
     if not new or new == old:
         raise _refused("the new device is missing", "choose one from the list, or write its id")
+    if not _ID.fullmatch(new):
+        raise _refused(f"'{new}' is no name of a device", "write letters, digits, _ and -, at most 64")
     return replaced(plan, old, new, kit=kit or None, gateway=None if known is None else known.gateway)
 
 
@@ -262,7 +266,7 @@ async def _page(
         conflict=saved is not None and saved.code == "conflict",
         mistakes=[]
         if saved is None
-        else [say.mistake_text(one, said) for one in saved.mistakes]
+        else list(dict.fromkeys(say.mistake_text(one, said) for one in saved.mistakes))
         + ([said("The plan file cannot be written: {w}").format(w=saved.why)] if saved.why else []),
         **_note(done, said),
     )

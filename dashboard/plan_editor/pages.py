@@ -237,7 +237,7 @@ async def _page(
     said = words(current_language.get())
     mistakes = [say.slip_text(slip, form, said) for slip in slips]
     if saved is not None:
-        mistakes += [say.mistake_text(one, said) for one in saved.mistakes]
+        mistakes += dict.fromkeys(say.mistake_text(one, said) for one in saved.mistakes)
         if saved.code == "not_writable":
             mistakes.append(said("The plan file cannot be written: {w}").format(w=saved.why))
     corners = {

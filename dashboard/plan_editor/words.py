@@ -109,6 +109,7 @@ _SENTENCES: Final = (
     N_("the new device is missing"),
     N_("choose one from the list, or write its id"),
     N_("'{a}' is no name of a device ({b})"),
+    N_("'{a}' is no name of a device"),
     N_("write the id that the gateway gives it"),
 )
 
