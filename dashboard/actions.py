@@ -11,11 +11,11 @@ from typing import Literal, Protocol
 import msgspec
 import structlog
 
+from dashboard.accounts.roles import Role
 from workplace.retention import ZONE_LEVEL_DAYS
 
 log = structlog.get_logger(__name__)
 
-Role = Literal["staff", "works_council"]
 ActionName = Literal[
     "plan_saved",
     "plan_restored",

@@ -12,6 +12,9 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse
 
+from dashboard.accounts import pages as account_pages
+from dashboard.accounts.book import AccountBook
+from dashboard.accounts.gate import Gate
 from dashboard.api import routes as api_routes
 from dashboard.council import pages as council_pages
 from dashboard.council.versions import MemoryVersions, PolicyVersions
@@ -68,13 +71,15 @@ def create_app(
     versions: PolicyVersions | None = None,
     taps: TapStore | None = None,
     desk: PlanDesk | None = None,
+    accounts: AccountBook | None = None,
 ) -> FastAPI:
     """Return the application. Run it in the event loop that feeds `live`.
 
     Open screens never finish by themselves: call `app.state.close_streams()` before stopping uvicorn, and give
     it a graceful shutdown limit of a few seconds. Without `walks`, walk tests hear nothing and are not kept; without
     `rules` the page of the works council tells the rules of a site that wrote none; `versions` and `taps` are kept in
-    memory when nobody says where. Without `usage` the history page is empty. Without `desk` the plan cannot be changed.
+    memory when nobody says where. Without `usage` the history page is empty; without `desk` the plan cannot be changed;
+    without `accounts` nobody can log in, and the passwords in the settings count.
     """
     # screens load again when they belong to another plan
     static = StaticFilesBundle(f"{version};{plan!r}", settings.theme_css)
@@ -131,6 +136,9 @@ def create_app(
     app.include_router(council_pages.make_router(context, rules, versions))
     for plan_part in (import_pages, background_pages, plan_pages, device_pages):
         app.include_router(plan_part.make_router(context, desk))
+    gate = None if accounts is None else Gate(accounts)
+    if gate is not None:
+        app.include_router(account_pages.make_router(context, gate))
 
     @app.api_route(
         "/api/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
@@ -146,6 +154,7 @@ def create_app(
         settings=settings,
         staff_csp=lambda: staff_policy(script_hashes),
         not_found=lambda: context.render("start/not_found.html", status=404),
+        door=gate,
     )
     app.state.live_feed = feed
     app.state.close_streams = close_streams

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from plekvrij import (
     account_command,
+    accounts_command,
     broker_files_command,
     care_commands,
     channel_commands,
@@ -224,6 +225,7 @@ COMMANDS: dict[str, CommandSpec] = {
         *care_commands.COMMANDS,
         *export_command.COMMANDS,
         *account_command.COMMANDS,
+        *accounts_command.COMMANDS,
         *broker_files_command.COMMANDS,
         *qr_command.COMMANDS,
         CommandSpec(

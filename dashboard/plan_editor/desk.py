@@ -11,6 +11,7 @@ from typing import Literal
 from starlette.datastructures import FormData
 from starlette.requests import Request
 
+from dashboard.accounts.roles import current_role
 from dashboard.actions import Action, ActionLog, ActionName
 from dashboard.page_context import PageContext
 from dashboard.plan_editor.background import BackgroundFolder
@@ -95,7 +96,7 @@ def mistakes_of(error: DocumentInvalid) -> tuple[Mistake, ...]:
 
 
 async def note(desk: PlanDesk, context: PageContext, action: ActionName, what: str) -> None:
-    entry = Action(at=context.clock.now(), role="staff", action=action, what=what)
+    entry = Action(at=context.clock.now(), role=current_role.get(), action=action, what=what)
     await asyncio.to_thread(desk.actions.note, entry)
 
 

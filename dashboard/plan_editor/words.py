@@ -10,6 +10,7 @@ import re
 from functools import cache
 from typing import Final
 
+from dashboard.accounts.roles import Role
 from dashboard.actions import ActionName
 from dashboard.i18n import N_, Words
 from dashboard.plan_editor.form import FloorForm, Slip
@@ -149,7 +150,13 @@ ACTIONS: Final[dict[ActionName, str]] = {
     "rules_stopped": N_("rules stopped"),
     "rules_resumed": N_("rules going on"),
 }
-ROLES: Final[dict[str, str]] = {"staff": N_("staff"), "works_council": N_("works council")}
+ROLES: Final[dict[Role, str]] = {
+    "staff": N_("staff"),
+    "facility": N_("facility"),
+    "installer": N_("installer"),
+    "works_council": N_("works council"),
+    "admin": N_("administrator"),
+}
 
 
 @cache

@@ -200,6 +200,7 @@ class MadeSite:
     usage: Any = None
     desk: Any = None
     history: Any = None
+    accounts: Any = None
     _skipped_s: float = 0.0
     _repeat: bool = True
 
@@ -442,6 +443,7 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
             versions=made_versions(),
             taps=site.taps,
             desk=site.desk,
+            accounts=site.accounts,
         )
         server = uvicorn.Server(
             uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1)
@@ -491,10 +493,10 @@ def served() -> Callable[..., Any]:
 
     @contextmanager
     def serving(
-        *, usage: Any = None, desk: Any = None, history: Any = None, **settings: Any
+        *, usage: Any = None, desk: Any = None, history: Any = None, accounts: Any = None, **settings: Any
     ) -> Iterator[MadeSite]:
         made = new_site()
-        made.usage, made.desk, made.history = usage, desk, history
+        made.usage, made.desk, made.history, made.accounts = usage, desk, history, accounts
         made.fill()
         with serve(made, **settings):
             made.tell()
