@@ -49,16 +49,18 @@ def device_rows(
 ) -> list[DeviceRow]:
     """Return the devices of the plan, those in trouble first."""
     by_gateway = {view.id: view for view in views}
+    health = {
+        (view.id, one.device): one for view in views if view.health is not None for one in view.health.devices
+    }
     rows = []
     for device, inputs in inputs_of(plan).items():
         gateway = inputs[0][1].gateway
         view = by_gateway[gateway]
-        heard = _health(view, device)
+        heard = health.get((gateway, device))
         state, reason = _state(view, heard)
-        at = None if view.health is None else view.health.at
         age_s = None
-        if heard is not None and heard.last_seen_age_s is not None and at is not None:
-            age_s = heard.last_seen_age_s + max(0.0, (now - at).total_seconds())
+        if heard is not None and heard.last_seen_age_s is not None and view.health is not None:
+            age_s = heard.last_seen_age_s + max(0.0, (now - view.health.at).total_seconds())
         watched = {place.id for place, sensor in inputs if sensor.kind == "motion"}
         qualities = {grades[place].quality for place in watched if place in grades}
         rows.append(
@@ -77,11 +79,6 @@ def device_rows(
             )
         )
     return sorted(rows, key=lambda row: _WORST.index(row.state))
-
-
-def _health(view: GatewayView, device: str) -> DeviceHealth | None:
-    devices = () if view.health is None else view.health.devices
-    return next((one for one in devices if one.device == device), None)
 
 
 def _state(view: GatewayView, heard: DeviceHealth | None) -> tuple[DeviceState, str]:

@@ -360,7 +360,7 @@ class MadeSite:
                             device="z2m-pir-3-T04",
                             available=not silent,
                             reason="silent" if silent else None,
-                            last_seen_age_s=120_000.0,
+                            last_seen_age_s=14_000.0,
                             battery_pct=7.0,
                         ),
                     ),
@@ -529,7 +529,7 @@ class Watched:
         )
         self._contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on(
             "console", lambda m: self.complaints.append(m.text) if m.type in {"error", "warning"} else None
         )
