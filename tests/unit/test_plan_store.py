@@ -16,6 +16,8 @@ from dashboard.plan_editor.store import (
     PlanNotWritable,
     version_of,
 )
+from plekvrij import wiring
+from plekvrij.demo import own_copy
 from plekvrij.devices_command import replace_file
 from workplace import floor_plan
 from workplace.errors import DocumentInvalid
@@ -139,3 +141,14 @@ def test_a_line_that_a_power_cut_left_half_hides_no_other(tmp_path: Path) -> Non
 
 def test_an_action_names_no_person() -> None:
     assert set(Action.__struct_fields__) == {"at", "role", "action", "what"}
+
+
+def test_a_demo_changes_a_plan_of_its_own(tmp_path: Path, small_plan_file: Path) -> None:
+    shipped = wiring.read_site(wiring.DEMO_PLAN, None)
+    mine = own_copy(shipped, tmp_path / "demo")
+    assert mine.plan == shipped.plan
+    assert mine.plan_file.parent == tmp_path / "demo"
+    mine.plan_file.write_text(mine.plan_file.read_text("utf-8").replace("Raadhuis", "Stadhuis"), "utf-8")
+    assert own_copy(shipped, tmp_path / "demo").plan.name.nl == "Stadhuis", "the next run goes on with it"
+    own = wiring.read_site(small_plan_file, None)
+    assert own_copy(own, tmp_path / "demo") == own
