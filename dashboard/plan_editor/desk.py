@@ -96,7 +96,7 @@ def mistakes_of(error: DocumentInvalid) -> tuple[Mistake, ...]:
 
 
 async def note(desk: PlanDesk, context: PageContext, action: ActionName, what: str) -> None:
-    entry = Action(at=context.clock.now(), role=current_role.get(), action=action, what=what)
+    entry = Action(at=context.clock.now(), role=current_role.get() or "staff", action=action, what=what)
     await asyncio.to_thread(desk.actions.note, entry)
 
 

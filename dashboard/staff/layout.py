@@ -7,6 +7,7 @@ from typing import Any
 
 from dash import dcc, html
 
+from dashboard.accounts.roles import may_open
 from dashboard.glyphs import PLACE_PATH, StateLetter
 from dashboard.i18n import LANGUAGES, N_, Words
 from dashboard.page_context import PageContext
@@ -119,6 +120,7 @@ def top_bar(
                 [
                     link(said(word), f"{path}{to(here.id, said.language)}", is_current=path == view)
                     for path, word in VIEWS
+                    if may_open(path)
                 ],
                 className="st-nav",
                 **aria(label=said("Pages")),

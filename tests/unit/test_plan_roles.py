@@ -70,14 +70,14 @@ def application(folder: Path, text: str, accounts: AccountBook | None) -> tuple[
     return app, actions
 
 
-async def import_one(app: FastAPI, text: str, token: str | None) -> tuple[int, int]:
-    """Return the status of reading the editor and of writing a list into the plan."""
+async def import_one(app: FastAPI, text: str, token: str | None) -> tuple[int, int, bool]:
+    """Return the status of reading the editor and of writing a list, and whether a link leads to the use of places."""
     cookies = {} if token is None else {SESSION_COOKIE: token}
     transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 4711))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", cookies=cookies) as client:
         read = await client.get("/staff/plan/f1")
         wrote = await client.post("/staff/plan/import/confirm", data={"list": LIST, "base": version_of(text)})
-    return read.status_code, wrote.status_code
+    return read.status_code, wrote.status_code, "/staff/history" in read.text
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -92,27 +92,27 @@ def test_only_who_builds_changes_the_plan(
         book.set_up(book.add("balie-1", role), PASSWORD)
         token = book.enter("balie-1", PASSWORD, "", "here")
         app, actions = application(tmp_path, small_plan_text, book)
-        assert asyncio.run(import_one(app, small_plan_text, None)) == (401, 401)
+        assert asyncio.run(import_one(app, small_plan_text, None)) == (401, 401, False)
         statuses = asyncio.run(import_one(app, small_plan_text, token))
     finally:
         book.close()
     changed = (tmp_path / "plan.yaml").read_text("utf-8")
     if role in BUILDERS:
-        assert statuses == (200, 303)
+        assert statuses == (200, 303, role != "installer"), "a link that is refused helps nobody"
         assert "1-N1" in floor_plan.load(changed, "plan.yaml").place
         assert [(one.role, one.action, one.what) for one in actions.newest(9)] == [
             (role, "places_imported", "1-N1")
         ]
         assert "balie-1" not in repr(actions.newest(9))
     else:
-        assert statuses == (403, 403)
+        assert statuses == (403, 403, False)
         assert changed == small_plan_text
         assert actions.newest(9) == []
 
 
 def test_without_accounts_whoever_is_on_the_machine_is_staff(tmp_path: Path, small_plan_text: str) -> None:
     app, actions = application(tmp_path, small_plan_text, None)
-    assert asyncio.run(import_one(app, small_plan_text, None)) == (200, 303)
+    assert asyncio.run(import_one(app, small_plan_text, None)) == (200, 303, True)
     assert [one.role for one in actions.newest(9)] == ["staff"]
 
 
