@@ -200,6 +200,9 @@ class MadeSite:
     usage: Any = None
     desk: Any = None
     history: Any = None
+    screens: Any = None
+    muted: set[str] = field(default_factory=set)
+    """Zones that say nothing now."""
     accounts: Any = None
     _skipped_s: float = 0.0
     _repeat: bool = True
@@ -240,8 +243,7 @@ class MadeSite:
             if places:
                 for place in self.plan.place.values():
                     self._feed(Topics(self.plan.site).place_state(place.id), self.place_state(place))
-            for zone in self.plan.zone.values():
-                self._feed(Topics(self.plan.site).zone_state(zone.id), self.zone_state(zone))
+            self._feed_zones()
             done.set()
 
         self.loop.call_soon_threadsafe(feed)
@@ -253,10 +255,23 @@ class MadeSite:
     def _feed(self, topic: str, message: Any) -> None:
         self.live.feed(Received(topic, codec.encode(message), retained=False))
 
+    def _feed_zones(self) -> None:
+        for zone in self.plan.zone.values():
+            if zone.id not in self.muted:
+                self._feed(Topics(self.plan.site).zone_state(zone.id), self.zone_state(zone))
+
     def silence(self, seconds: float) -> None:
         """Let `seconds` pass without a word from anybody."""
         self._repeat = False
         self._skipped_s += seconds
+
+    def pass_silently(self, seconds: float) -> None:
+        """Let `seconds` pass in which only the muted zones say nothing."""
+        self.loop.call_soon_threadsafe(self._skip, seconds)
+
+    def _skip(self, seconds: float) -> None:
+        self._skipped_s += seconds
+        self._feed_zones()
 
     def speak(self) -> None:
         self._repeat = True
@@ -412,8 +427,7 @@ class MadeSite:
     async def repeat_zones(self) -> None:
         while True:
             if self._repeat:
-                for zone in self.plan.zone.values():
-                    self._feed(Topics(self.plan.site).zone_state(zone.id), self.zone_state(zone))
+                self._feed_zones()
             await asyncio.sleep(1.0)
 
 
@@ -443,6 +457,7 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
             versions=made_versions(),
             taps=site.taps,
             desk=site.desk,
+            screens=site.screens,
             accounts=site.accounts,
         )
         server = uvicorn.Server(
@@ -493,10 +508,17 @@ def served() -> Callable[..., Any]:
 
     @contextmanager
     def serving(
-        *, usage: Any = None, desk: Any = None, history: Any = None, accounts: Any = None, **settings: Any
+        *,
+        usage: Any = None,
+        desk: Any = None,
+        history: Any = None,
+        screens: Any = None,
+        accounts: Any = None,
+        **settings: Any,
     ) -> Iterator[MadeSite]:
         made = new_site()
-        made.usage, made.desk, made.history, made.accounts = usage, desk, history, accounts
+        made.usage, made.desk, made.history = usage, desk, history
+        made.screens, made.accounts = screens, accounts
         made.fill()
         with serve(made, **settings):
             made.tell()
