@@ -82,7 +82,7 @@ def create_app(
     it a graceful shutdown limit of a few seconds. Without `walks`, walk tests hear nothing and are not kept; without
     `rules` the page of the works council tells the rules of a site that wrote none; `versions` and `taps` are kept in
     memory when nobody says where. Without `usage` the history page is empty; without `desk` the plan cannot be changed;
-    without `screens` no screen has a link; without `accounts` nobody can log in and the passwords in the settings count.
+    without `screens` no screen has a link; without `accounts` nobody can log in, and passwords in the settings count.
     """
     # screens load again when they belong to another plan
     static = StaticFilesBundle(f"{version};{plan!r}", settings.theme)

@@ -80,7 +80,7 @@
     heardAt = at = now();
     time = data.t; age = data.a; asOf = data.ao;
     if (event.type === "d" && data.v !== version + 1) return connect();
-    // another program, or another plan with other places: nothing of it fits to this page
+    // another program or plan: nothing of it fits to this page
     if (event.type === "s" && data.b !== words.build) return reload();
     version = data.v;
     if (event.type === "s") {
