@@ -343,7 +343,9 @@ def test_many_messages_to_a_broker_that_hangs_are_given_up_after_the_time_out(br
             await until(lambda: not link.is_connected, "the connection being given up")
             assert broker.process is not None
             broker.process.send_signal(signal.SIGCONT)
-            while await link.publish_all([("many/a", b"2", False)] * 9) != [True] * 9:  # a second may be short
+            while (
+                await link.publish_all([("many/a", b"2", False)] * 9) != [True] * 9
+            ):  # a second may be short
                 await link.wait_connected()
 
     run(story())
