@@ -52,6 +52,8 @@ store-enabled = false
 """
 #: Every place has spoken before anything is measured.
 _WARM_EVENTS = 6_000
+#: So long events come unmeasured after a start, s.
+_SETTLE_S = 4.0
 #: Events that may be under way to ingest while the backlog is made; the broker holds 8,000 for it.
 _UNDER_WAY = 4_000
 #: While the live path is looked at, each so many events somebody comes to a free place.
@@ -143,6 +145,11 @@ async def _live(folder: Path, outage_s: float, speed: float, stretch_s: float) -
         async with running(folder, 1.0, influx=influx, start=_morning()) as site:
             people = _People(site)
 
+            async def settle() -> None:
+                """Let a start be over: all states are told again, and every place is met for the first time."""
+                await site.wait_quiet()
+                await live_stretch(site, lambda at: people.noise(1, at)[0], _SETTLE_S, NEED_EVENTS_PER_S)
+
             async def look(phase: str) -> None:
                 seen = await live_stretch(site, people.live, stretch_s, NEED_EVENTS_PER_S)
                 p95_ms[phase], states[phase] = quantile(seen.delays_ms, 95), len(seen.delays_ms)
@@ -150,6 +157,7 @@ async def _live(folder: Path, outage_s: float, speed: float, stretch_s: float) -
 
             await site.send(people.noise(_WARM_EVENTS, site.clock.now()))
             await _until_written(site, site.newest_line())
+            await settle()
             await look("before")
             server.stop()
             told, began = people.told, time.perf_counter()
@@ -160,6 +168,7 @@ async def _live(folder: Path, outage_s: float, speed: float, stretch_s: float) -
             rss_mb["all of it"] = processes.rss_mb(site.pid)
             made_s, events = time.perf_counter() - began, people.told - told
             await site.go_on_at(1.0)
+            await settle()
             await look("down")
             waiting, last = site.waiting_lines(), site.newest_line()
             server.start()
