@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from dashboard.api import routes as api_routes
@@ -45,6 +46,7 @@ log = structlog.get_logger(__name__)
 _FORGET_EVERY_S = 3600.0
 #: Answers shorter than this are sent as they are: a packet holds 1,400 bytes anyway.
 _GZIP_FROM_BYTES = 1000
+_ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 def create_app(
@@ -107,21 +109,21 @@ def create_app(
                 task.cancel()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    for make_router in (
-        start_pages.make_router,
-        wall_pages.make_router,
-        api_routes.make_router,
-        why_pages.make_router,
-    ):
+    interface = api_routes.make_router(context)
+    app.include_router(interface)
+    for make_router in (start_pages.make_router, wall_pages.make_router, why_pages.make_router):
         app.include_router(make_router(context))
     app.include_router(desk_pages.make_router(context, taps))
     app.include_router(walk_pages.make_router(context, walks))
     app.include_router(council_pages.make_router(context, rules, versions))
 
-    @app.api_route(
-        "/api/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
-    )
-    async def no_such_interface(rest: str) -> JSONResponse:
+    @app.api_route("/api/{rest:path}", methods=_ALL_METHODS, include_in_schema=False)
+    async def no_such_interface(request: Request, rest: str) -> JSONResponse:
+        allowed = api_routes.methods_there(interface, request)
+        if allowed:
+            return JSONResponse(
+                {"detail": "method not allowed"}, status_code=405, headers={"Allow": ", ".join(allowed)}
+            )
         return JSONResponse({"detail": f"no such address: /api/{rest}"}, status_code=404)
 
     script_hashes = attach_staff(app, context)
