@@ -91,7 +91,13 @@ async def run_gateway(
         build = partial(_build, tools, intake, clock)
         sources = SourceSet(build, supervisor, intake, apart=remote is not None)
         presence = Presence(origin, clock, wall, link)
-        losses = LossWatch(origin, clock, outbox, lambda: wall.state().is_trusted)
+        losses = LossWatch(
+            origin,
+            clock,
+            outbox,
+            is_clock_trusted=lambda: wall.state().is_trusted,
+            flagged=lambda: wall.counters["times_flagged"],
+        )
         await losses.begin()
         gateway = _Gateway(
             running,

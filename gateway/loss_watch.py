@@ -13,6 +13,7 @@ import structlog
 from gateway.ids import stable_id
 from gateway.normalise import Origin
 from gateway.outbox import Outbox
+from gateway.outbox_schema import Waiting
 from workplace.errors import StoreUnavailable
 from workplace.loss_events import Canary, GapCause, GapRecord
 from workplace.ports import Clock
@@ -66,16 +67,28 @@ def gap_record(
 
 
 class LossWatch:
-    """Tells the ledger when this gateway could not listen, and sends the canary.
+    """Tells the ledger when this gateway could not listen or did not know the time, and sends the canary.
+
+    Args:
+        is_clock_trusted: a time server vouches for the clock, or none is expected to.
+        flagged: how many events went out so far with a time that nobody vouches for.
 
     Attributes:
         counters: `canaries`, and `store_failed` when the disk refused one.
     """
 
     def __init__(
-        self, origin: Origin, clock: Clock, outbox: Outbox, is_clock_trusted: Callable[[], bool]
+        self,
+        origin: Origin,
+        clock: Clock,
+        outbox: Outbox,
+        *,
+        is_clock_trusted: Callable[[], bool],
+        flagged: Callable[[], int],
     ) -> None:
         self.counters: Counter[str] = Counter()
+        self._flagged = flagged
+        self._told_flagged, self._sang_at = 0, clock.now()
         self._origin = origin
         self._clock = clock
         self._outbox = outbox
@@ -118,7 +131,13 @@ class LossWatch:
             gateway=self._origin.gateway,
             at=now,
         )
-        await self._outbox.put((canary,), alive_at=now)
+        flagged = self._flagged()
+        unsure = flagged - self._told_flagged
+        records: list[Waiting] = [canary]
+        if unsure > 0:
+            records.append(gap_record(self._origin, "clock_unsynced", unsure, self._sang_at, now))
+        await self._outbox.put(records, alive_at=now)
+        self._told_flagged, self._sang_at = flagged, now
         self.counters["canaries"] += 1
 
     async def end(self) -> None:

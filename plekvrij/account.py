@@ -88,7 +88,7 @@ def lines_of(account: Account, tz: ZoneInfo) -> Iterator[str]:
         yield f"{len(delays)} canaries, half of them within {middle_s:.1f} s, the slowest took {delays[-1]:.1f} s"
     for gap in account.gaps[:MOST_PRINTED]:
         begin, end = gap.from_at.astimezone(tz), gap.to_at.astimezone(tz)
-        many = f"{gap.count} lost" if gap.count else "nobody listened"
+        many = f"{gap.count} events" if gap.count else "nobody listened"
         who = gap.gateway if gap.device is None else f"{gap.gateway}/{gap.device}"
         yield f"  {begin:%Y-%m-%d %H:%M:%S} - {end:%H:%M:%S}  {gap.cause:<14}  {many:<16}  {who}"
     if len(account.gaps) > MOST_PRINTED:
