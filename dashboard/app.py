@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import structlog
 from fastapi import FastAPI
@@ -42,7 +43,7 @@ __all__ = ["DashboardSettings", "create_app"]
 
 log = structlog.get_logger(__name__)
 
-#: Taps that have lived long enough go within this, site s.
+#: Taps and walks that have lived long enough go within this, site s.
 _FORGET_EVERY_S = 3600.0
 #: Answers shorter than this are sent as they are: a packet holds 1,400 bytes anyway.
 _GZIP_FROM_BYTES = 1000
@@ -92,6 +93,7 @@ def create_app(
 
     walks = walks or Walks(plan, clock, MemoryWalks())
     taps = taps or MemoryTaps()
+    kept_for = timedelta(days=rules.settings.privacy.desk_level_days)
     versions.note(rules, clock.now())
 
     def close_streams() -> None:
@@ -103,7 +105,7 @@ def create_app(
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(feed.run(), name="dashboard-live-feed")
             walking = tasks.create_task(walks.run(), name="dashboard-walks")
-            forgetting = tasks.create_task(_forget(taps, clock), name="dashboard-taps")
+            forgetting = tasks.create_task(_forget(taps, walks, kept_for, clock), name="dashboard-forget")
             yield
             for task in (sending, walking, forgetting):
                 task.cancel()
@@ -139,9 +141,10 @@ def create_app(
     return app
 
 
-async def _forget(taps: TapStore, clock: Clock) -> None:
-    """Delete old taps at the start and every hour, until cancelled."""
+async def _forget(taps: TapStore, walks: Walks, kept_for: timedelta, clock: Clock) -> None:
+    """Delete old taps, and what walks heard of places, at the start and every hour, until cancelled."""
     while True:
+        await walks.forget(clock.now() - kept_for)
         try:
             await asyncio.to_thread(taps.forget, clock.now())
         except OSError as error:

@@ -81,7 +81,7 @@ def methods_there(router: APIRouter, request: Request) -> list[str]:
     found: set[str] = set()
     for route in router.routes:
         if isinstance(route, APIRoute) and route.matches(request.scope)[0] is Match.PARTIAL:
-            found |= route.methods
+            found |= route.methods or set()
     return sorted(found)
 
 
