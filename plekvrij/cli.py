@@ -23,6 +23,7 @@ from plekvrij.arguments import needs as _needs
 from plekvrij.arguments import site_of as _site
 from plekvrij.lifecycle import run
 from plekvrij.options import CommandSpec, build_parser
+from plekvrij.privacy import command as privacy_command
 from workplace.errors import (
     BrokerRefused,
     BrokerUnreachable,
@@ -224,6 +225,7 @@ COMMANDS: dict[str, CommandSpec] = {
         *export_command.COMMANDS,
         *account_command.COMMANDS,
         *qr_command.COMMANDS,
+        *privacy_command.COMMANDS,
         CommandSpec(
             "replay",
             "Send a recording of real sensors through the whole way and compare with the truth, or print the digest of"
