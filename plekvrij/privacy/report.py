@@ -236,7 +236,10 @@ def _stations(
         flow.Station(
             "pages",
             say("Schermen en pagina’s", "Screens and pages"),
-            (say("nu: per plek", "now: per place"), say("rapporten: alleen zones", "reports: zones only")),
+            (
+                say("nu, en voor facilitair: plek", "now, and for facility: place"),
+                say("OR en export: alleen zones", "council, export: zones only"),
+            ),
             (1, 1),
         ),
         flow.Station(
