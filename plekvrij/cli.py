@@ -8,6 +8,8 @@ from pathlib import Path
 
 from plekvrij import (
     account_command,
+    accounts_command,
+    broker_files_command,
     care_commands,
     channel_commands,
     export_command,
@@ -16,6 +18,7 @@ from plekvrij import (
     policy_command,
     process_commands,
     qr_command,
+    screens_command,
     wiring,
 )
 from plekvrij.arguments import ha_prefix as _ha_prefix
@@ -65,6 +68,8 @@ def _demo(arguments: Arguments) -> int:
         influx=arguments.influx,
         host=arguments.host,
         port=arguments.port,
+        screens_need_links=arguments.screens_need_links,
+        theme=arguments.theme,
         speed=arguments.speed,
         seed=arguments.seed,
         start=arguments.start,
@@ -202,6 +207,8 @@ _DEMO = (
     "influx",
     *process_commands.HA,
     *process_commands.PAGES,
+    "screens-need-links",
+    "theme",
     "speed",
     "seed",
     "start",
@@ -224,8 +231,11 @@ COMMANDS: dict[str, CommandSpec] = {
         *care_commands.COMMANDS,
         *export_command.COMMANDS,
         *account_command.COMMANDS,
+        *accounts_command.COMMANDS,
+        *broker_files_command.COMMANDS,
         *qr_command.COMMANDS,
         *privacy_command.COMMANDS,
+        *screens_command.COMMANDS,
         CommandSpec(
             "replay",
             "Send a recording of real sensors through the whole way and compare with the truth, or print the digest of"

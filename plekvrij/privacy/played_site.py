@@ -110,7 +110,7 @@ def _heard(folder: Path) -> dict[str, int]:
 @contextlib.asynccontextmanager
 async def _listening(
     processes: SiteProcesses, site: wiring.Site, folder: Path, played: Played
-) -> Iterator[None]:  # type: ignore[misc]
+) -> AsyncIterator[None]:
     """Keep every message that the broker hands out to the pages, retained ones first."""
 
     def keep(received: Received) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 import yaml
 
@@ -52,9 +50,13 @@ floors:
 devices:
 """
 DEVICES = [
-    *({"place": f"1-S{n}", "sensor": "switch_port", "device": "switch-sw-1", "channel": f"Gi1/0/{n}"} for n in range(1, 7)),
-    *({"place": f"1-S{n}", "sensor": "ble_pir", "device": f"ble-a4c13800000{n}"} for n in range(1, 7)),
-]  # fmt: skip
+    {"place": f"1-S{n}", "sensor": sensor, **device}
+    for n in range(1, 7)
+    for sensor, device in (
+        ("switch_port", {"device": "switch-sw-1", "channel": f"Gi1/0/{n}"}),
+        ("ble_pir", {"device": f"ble-a4c13800000{n}"}),
+    )
+]
 
 
 @pytest.fixture(scope="module")
