@@ -16,7 +16,7 @@ from markupsafe import Markup
 from dashboard.council.words import MODES, measured, without_sensor
 from dashboard.i18n import words
 from plekvrij import __version__
-from plekvrij.privacy import flow, holdings, law
+from plekvrij.privacy import flow, folder, holdings, law
 from plekvrij.privacy.holdings import Both, Holding
 from plekvrij.wiring import Site
 from workplace import policy
@@ -73,7 +73,7 @@ class Configuration:
 
     @property
     def strangers(self) -> list[str]:
-        return [] if self.data is None else holdings.strangers(self.data)
+        return [] if self.data is None else folder.strangers(self.data)
 
 
 def write(configuration: Configuration, out: Path, languages: tuple[Language, ...] = LANGUAGES) -> list[Path]:
@@ -85,10 +85,10 @@ def write(configuration: Configuration, out: Path, languages: tuple[Language, ..
     written: list[Path] = []
     try:
         for language in languages:
-            folder = out / language
-            folder.mkdir(parents=True, exist_ok=True)
+            into = out / language
+            into.mkdir(parents=True, exist_ok=True)
             for name, text in papers(configuration, language).items():
-                file = folder / f"{name}.html"
+                file = into / f"{name}.html"
                 file.write_text(text, "utf-8")
                 written.append(file)
     except OSError as error:
@@ -165,7 +165,7 @@ def _values(
         "least_days": LEAST_DAYS,
         "tables": [_row(one, say) for one in holdings.tables(configuration.desk_days)],
         "measurements": [_row(one, say) for one in holdings.measurements(configuration.desk_days)],
-        "files": [_row(one, say) for one in holdings.files(configuration.desk_days)],
+        "files": [_row(one, say) for one in folder.files(configuration.desk_days)],
         "messages": [(name, say(*both)) for name, both in holdings.MESSAGES.items()],
         "strangers": configuration.strangers,
         "looked": configuration.data is not None,
