@@ -17,12 +17,14 @@ import pytest
 from dashboard.desk_page.taps import TapFolder
 from dashboard.walk.session import Walks
 from dashboard.walk.store import WalkFolder
+from gateway.outbox import Outbox as GatewayOutbox
 from ingest.channels.outbox import Outbox
 from ingest.stores.schema import RETENTION_DAYS, TABLES, ZONE_LEVEL_DAYS, to_ms
 from ingest.stores.sqlite_history_store import SqliteHistoryStore
 from ingest.stores.sqlite_store import SqliteStore
 from plekvrij import sqlite_driver
 from workplace import walk_record
+from workplace.events import SensorEvent
 from workplace.floor_plan import FloorPlan
 from workplace.metrics import TruthChange
 from workplace.walk_record import OtherAnswer, PlaceResult, SensorMemory, Walk
@@ -196,3 +198,26 @@ def test_a_walk_forgets_who_was_there_and_keeps_what_was_tested(
     assert OLD.encode() not in bytes_of(tmp_path)
     assert NEW.encode() in bytes_of(tmp_path)
     assert walk_record.forget(walk, NOW).results["1-W1"].outcome == "passed"
+
+
+@pytest.mark.parametrize("connect", DRIVERS)
+def test_what_the_site_has_is_gone_from_the_bytes_of_a_gateway(tmp_path: Path, connect: Any) -> None:
+    def event(number: int, mark: str) -> SensorEvent:
+        return SensorEvent(
+            id=f"event-{number}", site="klein", gateway="gw-1", device="dsp1-1", kind="motion", value=True,
+            channel=mark, measured_at=NOW, clock="device", uncertainty_ms=5, received_at=NOW,
+        )  # fmt: skip
+
+    async def story() -> None:
+        box = GatewayOutbox(
+            tmp_path / "gw-1.db", connect=connect, now=lambda: NOW, gateway=("klein", "gw-1"), bounds=None
+        )
+        async with box:
+            await box.put([event(number, OLD) for number in range(300)])
+            await box.put([event(300, NEW)])
+            rows = await box.take(300)
+            assert await box.delete([(rows[0].number, rows[-1].number)]) == 300
+
+    asyncio.run(story())
+    assert NEW.encode() in bytes_of(tmp_path)
+    assert OLD.encode() not in bytes_of(tmp_path)
