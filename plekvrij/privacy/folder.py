@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dashboard.accounts.book import LOG_DAYS
 from plekvrij.privacy.holdings import Both, Holding
-from workplace.retention import DESK_LEVEL_DAYS
+from workplace.retention import DESK_LEVEL_DAYS, ZONE_LEVEL_DAYS
 
 
 def _files(desk_level_days: int) -> Iterator[tuple[str, Holding]]:
@@ -80,6 +80,23 @@ def _files(desk_level_days: int) -> Iterator[tuple[str, Holding]]:
             LOG_DAYS,
         ),
     )
+    yield (
+        "actions/*",
+        Holding(
+            "actions/",
+            "technical",
+            Both(
+                "Wat op de pagina’s van beheer is veranderd, met de rol en niet met een naam.",
+                "What was changed on the pages of those who run it, with the role and not with a name.",
+            ),
+            ZONE_LEVEL_DAYS,
+        ),
+    )
+    for name, says in (
+        ("plans", Both("Eerdere versies van het plan.", "Earlier versions of the plan.")),
+        ("backgrounds", Both("Tekeningen van verdiepingen.", "Drawings of floors.")),
+    ):
+        yield f"{name}/*", Holding(f"{name}/", "technical", says, None, at_start)
     yield (
         "screens/*",
         Holding(
