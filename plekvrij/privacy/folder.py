@@ -173,7 +173,7 @@ def _files(desk_level_days: int) -> Iterator[tuple[str, Holding]]:
 
 #: What lies beside them and says nothing of its own: journals, locks, and what a demo plays with.
 _ALONGSIDE = (
-    "*-wal", "*-shm", "*.lease", "truth.ndjson", "lights.ndjson", "tty/*", "switches.json", "ble.json", "plan.yaml",
+    "*-wal", "*-shm", "*.lease", "truth.ndjson", "lights.ndjson", "tty/*", "switches.json", "ble.json", "*.yaml",
     "night*", "*.new", "carried.json",
 )  # fmt: skip
 
