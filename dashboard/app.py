@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from dashboard.accounts import pages as account_pages
@@ -52,10 +53,11 @@ __all__ = ["DashboardSettings", "create_app"]
 
 log = structlog.get_logger(__name__)
 
-#: Taps and actions that have lived long enough go within this, site s.
+#: Taps, walks and actions that have lived long enough go within this, site s.
 _FORGET_EVERY_S = 3600.0
 #: Answers shorter than this are sent as they are: a packet holds 1,400 bytes anyway.
 _GZIP_FROM_BYTES = 1000
+_ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 def create_app(
@@ -106,6 +108,7 @@ def create_app(
 
     walks = walks or Walks(plan, clock, MemoryWalks())
     taps = taps or MemoryTaps()
+    kept_for = timedelta(days=rules.settings.privacy.desk_level_days)
     screens = screens or ScreenLinks(None)
     versions.note(rules, clock.now())
 
@@ -122,19 +125,16 @@ def create_app(
                 taps.forget,
                 *([] if desk is None else [desk.actions.forget]),
             ]
-            forgetting = tasks.create_task(_forget(old, clock), name="dashboard-forgets")
+            forgetting = tasks.create_task(_forget(old, walks, kept_for, clock), name="dashboard-forgets")
             watching = tasks.create_task(screen_pages.keep(screens), name="dashboard-screens")
             yield
             for task in (sending, walking, forgetting, watching):
                 task.cancel()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    for make_router in (
-        start_pages.make_router,
-        wall_pages.make_router,
-        api_routes.make_router,
-        why_pages.make_router,
-    ):
+    interface = api_routes.make_router(context)
+    app.include_router(interface)
+    for make_router in (start_pages.make_router, wall_pages.make_router, why_pages.make_router):
         app.include_router(make_router(context))
     app.include_router(screen_pages.make_router(context, screens))
     app.include_router(epaper.make_router(context, screens))
@@ -147,10 +147,13 @@ def create_app(
     if gate is not None:
         app.include_router(account_pages.make_router(context, gate))
 
-    @app.api_route(
-        "/api/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
-    )
-    async def no_such_interface(rest: str) -> JSONResponse:
+    @app.api_route("/api/{rest:path}", methods=_ALL_METHODS, include_in_schema=False)
+    async def no_such_interface(request: Request, rest: str) -> JSONResponse:
+        allowed = api_routes.methods_there(interface, request)
+        if allowed:
+            return JSONResponse(
+                {"detail": "method not allowed"}, status_code=405, headers={"Allow": ", ".join(allowed)}
+            )
         return JSONResponse({"detail": f"no such address: /api/{rest}"}, status_code=404)
 
     app.include_router(policy_pages.make_router(context, rules, versions, desk))
@@ -169,9 +172,12 @@ def create_app(
     return app
 
 
-async def _forget(old: Sequence[Callable[[datetime], object]], clock: Clock) -> None:
-    """Delete what is kept long enough at the start and every hour, until cancelled."""
+async def _forget(
+    old: Sequence[Callable[[datetime], object]], walks: Walks, kept_for: timedelta, clock: Clock
+) -> None:
+    """Delete what is old, and what walks heard of places, at the start and every hour, until cancelled."""
     while True:
+        await walks.forget(clock.now() - kept_for)
         for forget in old:
             try:
                 await asyncio.to_thread(forget, clock.now())

@@ -93,10 +93,10 @@ class PageContext:
         try:
             reply = await self.send_request(request)
         except RequestUnanswered:
-            log.warning("request_unanswered", action=action, place=place)
+            log.warning("request_unanswered", action=action)
             return Outcome(accepted=False, reason="no_answer")
         except BrokerUnreachable:
-            log.warning("request_not_sent", action=action, place=place)
+            log.warning("request_not_sent", action=action)
             return Outcome(accepted=False, reason="broker_unreachable")
         return Outcome(reply.accepted, reply.reason)
 
