@@ -19,8 +19,9 @@ from dashboard.settings import DashboardSettings
 from plekvrij.clocks import wall_clock
 from plekvrij.embedded_broker import free_port
 from workplace.codec import encode
-from workplace.events import HoldPhase, Message, PlaceState, Reply, Request, ZoneState
+from workplace.events import HoldPhase, PlaceState, Reply, Request, ZoneState
 from workplace.floor_plan import Place, Zone
+from workplace.message import Message
 from workplace.ports import Received
 from workplace.topics import Topics
 

@@ -24,8 +24,9 @@ from plekvrij.credentials import Credential
 from plekvrij.embedded_broker import EmbeddedBroker
 from plekvrij.process_tree import Child
 from workplace.codec import encode
-from workplace.events import GatewayStatus, Message, SensorEvent
+from workplace.events import GatewayStatus, SensorEvent
 from workplace.floor_plan import FloorPlan
+from workplace.message import Message
 from workplace.topics import Topics
 
 #: In a flood site time runs so fast that between two events passes about as much of it as at a real site.

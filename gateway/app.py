@@ -14,6 +14,7 @@ from gateway.device_registry import DeviceRegistry
 from gateway.device_table import DeviceTable
 from gateway.health import HealthReporter
 from gateway.intake import Intake
+from gateway.loss_watch import LossWatch
 from gateway.normalise import Origin
 from gateway.notify import Notifier, keep_notified
 from gateway.outbox import Outbox
@@ -90,6 +91,14 @@ async def run_gateway(
         build = partial(_build, tools, intake, clock)
         sources = SourceSet(build, supervisor, intake, apart=remote is not None)
         presence = Presence(origin, clock, wall, link)
+        losses = LossWatch(
+            origin,
+            clock,
+            outbox,
+            is_clock_trusted=lambda: wall.state().is_trusted,
+            flagged=lambda: wall.counters["times_flagged"],
+        )
+        await losses.begin()
         gateway = _Gateway(
             running,
             clock,
@@ -104,12 +113,14 @@ async def run_gateway(
             remote,
             notifier or Notifier(None),
             wall,
+            losses,
             told,
         )
         try:
             await gateway.run(ready)
         finally:
             gateway.notifier.send("STOPPING=1")
+            await losses.end()
             await presence.say_goodbye()
 
 
@@ -155,6 +166,7 @@ class _Gateway:
     remote: RemoteConfig | None
     notifier: Notifier
     wall: WallClock
+    losses: LossWatch
     told: Callable[[GatewayHealth], None] | None
 
     async def run(self, ready: Callable[[], None] | None) -> None:
@@ -182,6 +194,8 @@ class _Gateway:
         async with asyncio.TaskGroup() as tasks:
             await self.sources.apply(self.settings, tasks)
             supervisor.start_critical(tasks, "publisher", publisher.run)
+            supervisor.start(tasks, "receipts", publisher.let_go)
+            supervisor.start(tasks, "canary", self.losses.run)
             tick = partial(supervisor.pulse.tick, "intake")
             supervisor.start_critical(tasks, "intake", lambda: self.intake.watch_disk(tick))
             supervisor.start(tasks, "clock", self.wall.run)
@@ -222,6 +236,7 @@ class _Gateway:
                 **self.registry.counters,
                 **self.wall.counters,
                 **self.presence.counters,
+                **self.losses.counters,
                 **desk.all_counters(),
                 **({} if self.remote is None else self.remote.counters),
                 "waiting_for_ingest": int(publisher.is_waiting_for_ingest),

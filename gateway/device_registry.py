@@ -18,7 +18,7 @@ import structlog
 
 from gateway.device_table import DeviceTable, KnownDevice
 from workplace.errors import StoreUnavailable
-from workplace.events import Name
+from workplace.message import Name
 from workplace.ports import Clock, ConnectSqlite
 
 log = structlog.get_logger(__name__)

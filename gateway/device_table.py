@@ -110,6 +110,11 @@ class DeviceTable:
         entry.known = replace(known, source=entry.source, last_seen=at, silences_s=entry.rhythm.silences_s)
         entry.is_dirty = True
 
+    def last_seen(self, device: str) -> datetime | None:
+        """Return when a device was heard last, None when it never was."""
+        entry = self._devices.get(device)
+        return None if entry is None or entry.known is None else entry.known.last_seen
+
     def described(self, device: str, *, firmware: str | None = None, model: str | None = None) -> None:
         """Note what a device says it is."""
         entry = self._devices.get(device)

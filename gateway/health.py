@@ -73,6 +73,7 @@ class HealthReporter:
         for source in self._sources:
             counters.update(source.all_counters())
         rows, oldest_s = -1, -1.0
+        spool, first_line, last_line = None, None, None
         try:
             stats = await self._outbox.stats()
         except StoreUnavailable:
@@ -81,6 +82,7 @@ class HealthReporter:
             rows, oldest_s = stats.rows, stats.oldest_s
             counters["outbox_duplicates"] = stats.duplicates
             counters["outbox_dropped"] = stats.dropped
+            spool, first_line, last_line = stats.spool, stats.first_line, stats.last_line
         counters["outbox_moved_aside"] = int(self._outbox.moved_aside is not None)
         counters["store_refuses"] = int(not self._intake.is_storing)
         now_s = time.monotonic()
@@ -96,6 +98,9 @@ class HealthReporter:
             devices=fitting(self._intake.devices.health(now_s, self._intake.clock.now())),
             config=None if self._config is None else self._config(),
             counters=dict(sorted(counters.items())),
+            spool=spool,
+            first_line=first_line,
+            last_line=last_line,
         )
 
 

@@ -21,12 +21,15 @@ from gateway.command_book import CommandBook
 from gateway.device_table import DeviceTable
 from gateway.duplicate_filter import DuplicateFilter
 from gateway.ids import stable_id
+from gateway.loss_watch import COUNTED_FAMILIES, FrameCounters, gap_record
 from gateway.normalise import Origin, Refused, event_of_message, event_of_wire
 from gateway.outbox import Outbox
+from gateway.outbox_schema import Waiting
 from gateway.uptime_clock import UptimeClock
 from workplace.device_ids import device_id
 from workplace.errors import StoreUnavailable
 from workplace.events import SensorEvent, SensorKind
+from workplace.loss_events import GapRecord
 from workplace.ports import Clock, SessionStep
 from workplace.readings import Decoded, Reading
 
@@ -84,6 +87,7 @@ class Intake:
     commands: CommandBook = field(default_factory=CommandBook)
     _filter: DuplicateFilter = field(default_factory=DuplicateFilter)
     _uptimes: UptimeClock = field(default_factory=UptimeClock)
+    _frames: FrameCounters = field(default_factory=FrameCounters)
     _bridges_down: set[str] = field(default_factory=set)
     _numbers: int = 0
     _writes: dict[int, float] = field(default_factory=dict)
@@ -95,7 +99,7 @@ class Intake:
         Args:
             steps: what a session made of its input, oldest first, each with the boot-clock ms of that input.
         """
-        events: list[SensorEvent] = []
+        events: list[Waiting] = []
         tokens: list[int] = []
         for step, boot_ms in steps:
             for sample in step.samples:
@@ -109,9 +113,10 @@ class Intake:
 
     async def take_messages(self, source: str, messages: Iterable[DeviceMessage]) -> None:
         """Make durable, in one write, what messages of MQTT devices said, oldest first."""
-        events: list[SensorEvent] = []
+        events: list[Waiting] = []
         for message in messages:
             decoded = message.decoded
+            events += self._missed_frames(message)
             if decoded.fault is not None or decoded.dropped is not None:
                 self.counters[f"rejected.{decoded.fault or decoded.dropped}"] += 1
             for reading in decoded.readings:
@@ -194,7 +199,7 @@ class Intake:
             has_number = wire.seq is not None
             yield from self._if_news(event, is_state_report=not has_number, is_edge=has_number)
 
-    def _change(self, source: str, code: str, device: str) -> Iterable[SensorEvent]:
+    def _change(self, source: str, code: str, device: str) -> Iterable[Waiting]:
         what, _, detail = code.partition(":")
         self.counters[f"change.{what}"] += 1
         if what == "device_up" or what in _LOSSES:
@@ -209,10 +214,23 @@ class Intake:
         if what == "gap":
             count = int(detail) if detail.isdecimal() else 0
             self.counters["events_lost"] += count
-            return [self._own_event(device, "fault", count, "gap")]
+            now = self.clock.now()
+            since = self.devices.last_seen(device) or now
+            record = gap_record(self.origin, "device_queue", count, since, now, device)
+            return [self._own_event(device, "fault", count, "gap"), record]
         return [self._own_event(device, "fault", code, what)]
 
     # --- MQTT devices ---
+
+    def _missed_frames(self, message: DeviceMessage) -> Iterable[GapRecord]:
+        name, counter = message.decoded.device, message.decoded.seq
+        if message.family not in COUNTED_FAMILIES or message.retained or name is None or counter is None:
+            return
+        device = device_id(message.family, name)
+        missed = self._frames.missed(device, counter, message.received_at)
+        if missed is not None:
+            self.counters["frames_missed"] += missed[0]
+            yield gap_record(self.origin, "radio", missed[0], missed[1], message.received_at, device)
 
     def _message_events(self, source: str, reading: Reading, message: DeviceMessage) -> Iterable[SensorEvent]:
         name = reading.device or message.decoded.device
@@ -357,7 +375,7 @@ class Intake:
                 tick()
             await asyncio.sleep(WATCH_S)
 
-    async def _store(self, events: Sequence[SensorEvent]) -> None:
+    async def _store(self, events: Sequence[Waiting]) -> None:
         """Try until it is on disk: the devices keep what is not acknowledged."""
         backoff = Backoff(most_s=5.0)
         while events:
@@ -374,7 +392,7 @@ class Intake:
                 self.counters["events_stored"] += len(events)
                 return
 
-    async def _put(self, events: Sequence[SensorEvent]) -> None:
+    async def _put(self, events: Sequence[Waiting]) -> None:
         self._attempts += 1
         attempt = self._attempts
         self._writes[attempt] = time.monotonic()

@@ -21,11 +21,11 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
-from gateway.outbox_schema import Bounds, OutboxRow
+from gateway.outbox_schema import Bounds, OutboxRow, Waiting
 from gateway.outbox_table import OutboxDamaged, OutboxTable, open_table
 from gateway.wall_time import WallState
 from workplace.errors import StoreUnavailable
-from workplace.events import GapRecord, SensorEvent
+from workplace.line_ranges import Span
 from workplace.ports import ConnectSqlite
 
 log = structlog.get_logger(__name__)
@@ -40,13 +40,19 @@ GROUP_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class OutboxStats:
-    """How full the outbox is. `oldest_s`: age of the oldest row in real seconds, 0 when empty."""
+    """How full the outbox is. `oldest_s`: age of the oldest row in real seconds, 0 when empty.
+
+    `first_line`: the lowest line that the site may not know of; `last_line`: the last one given out.
+    """
 
     rows: int
     payload_bytes: int
     oldest_s: float
     duplicates: int
     dropped: int
+    spool: str
+    first_line: int
+    last_line: int
 
 
 @dataclass(slots=True)
@@ -89,6 +95,7 @@ class Outbox:
     ) -> None:
         self.file = file
         self.moved_aside: Path | None = None
+        self.spool = ""
         self._connect = connect
         self._now = now
         self._gateway = gateway
@@ -112,32 +119,60 @@ class Outbox:
         self._jobs.put(None)
         await asyncio.shield(asyncio.to_thread(self._thread.join))
 
-    async def put(self, events: Sequence[SensorEvent | GapRecord]) -> None:
+    async def put(self, events: Sequence[Waiting], *, alive_at: datetime | None = None) -> None:
         """Return when the events are on disk. One that is there already is counted and left alone.
+
+        Args:
+            alive_at: also keep this as the time at which the gateway is known to have listened.
 
         Raises:
             StoreUnavailable: nothing of it is stored; acknowledge nothing and try again.
         """
+        if not events and alive_at is None:
+            return
+        wall = self._wall()  # their times were made by the clock of this moment
+
+        def write(table: OutboxTable) -> None:
+            table.insert(events, wall)
+            if alive_at is not None:
+                table.note_alive(alive_at)
+
+        await self._write(write, len(events))
         if events:
-            wall = self._wall()  # their times were made by the clock of this moment
-            await self._write(lambda table: table.insert(events, wall), len(events))
             self._changed.set()
 
     async def take(self, limit: int, after: int = 0) -> list[OutboxRow]:
         """Return at most `limit` rows with a number above `after`, oldest first. They stay until `delete`."""
         return await self._read(lambda table: table.rows(limit, after))
 
-    async def delete(self, numbers: Iterable[int]) -> None:
-        """Forget rows that the broker has."""
-        wanted = list(numbers)
+    async def delete(self, spans: Iterable[Span]) -> int:
+        """Forget the rows on these lines, first and last of each range; return how many they were."""
+        wanted, went = list(spans), 0
+
+        def write(table: OutboxTable) -> None:
+            nonlocal went
+            went = table.delete(wanted)
+
         if wanted:
-            await self._write(lambda table: table.delete(wanted), len(wanted))
+            await self._write(write, len(wanted))
+        return went
+
+    async def alive_at(self) -> datetime | None:
+        """Return when the gateway is last known to have listened, site time; None where nothing tells."""
+        return await self._read(lambda table: table.alive_at())
 
     async def stats(self) -> OutboxStats:
         """Return how full it is."""
         return await self._read(
             lambda table: OutboxStats(
-                table.count, table.payload_bytes, table.oldest_s(), table.duplicates, table.dropped
+                rows=table.count,
+                payload_bytes=table.payload_bytes,
+                oldest_s=table.oldest_s(),
+                duplicates=table.duplicates,
+                dropped=table.dropped,
+                spool=table.spool,
+                first_line=table.first_line(),
+                last_line=table.last_line,
             )
         )
 
@@ -164,6 +199,7 @@ class Outbox:
         except StoreUnavailable as error:
             opened.set_exception(error)
             return
+        self.spool = table.spool
         opened.set_result(None)
         next_commit_s = 0.0
         try:

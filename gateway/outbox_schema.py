@@ -6,11 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.wall_time import WallState
-from workplace.events import GapRecord, SensorEvent
+from workplace.events import SensorEvent
+from workplace.loss_events import Canary, GapRecord
+
+#: What may wait in an outbox.
+Waiting = SensorEvent | GapRecord | Canary
 
 #: Quantities for reports: the first to go. States: an older one is worth nothing once a newer one is here.
 _FOR_REPORTS = frozenset({"environment", "battery"})
 _STATES = frozenset({"link", "occupancy", "presence", "count", "availability"})
+#: How the encoding of a message ends that is on no line yet. Older programs leave it out.
+_NO_WAYBILL = b',"spool":null,"line":null}'
 RANK_REPORT, RANK_STATE, RANK_EVENT, RANK_GAP = range(4)
 
 SCHEMA = """CREATE TABLE IF NOT EXISTS outbox (
@@ -23,6 +29,8 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS outbox (
     queued_s REAL NOT NULL,
     body BLOB NOT NULL
 )"""
+#: One row: the id of this file, and the last time (site time) at which its gateway is known to have listened.
+SPOOL = "CREATE TABLE IF NOT EXISTS spool (id TEXT NOT NULL, alive_at TEXT)"
 #: Columns that came later: name -> definition. An outbox of an older program gains them when it is opened.
 ADDED = {
     "boot": "TEXT NOT NULL DEFAULT ''",
@@ -31,8 +39,8 @@ ADDED = {
     "is_trusted": "INTEGER NOT NULL DEFAULT 1",
 }
 INSERT = (
-    "INSERT INTO outbox (event_id, device, stream, rank, happened_at, queued_s, body, boot, boot_ms, offset_ms,"
-    " is_trusted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
+    "INSERT INTO outbox (number, event_id, device, stream, rank, happened_at, queued_s, body, boot, boot_ms, offset_ms,"
+    " is_trusted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
 )
 SELECT = (
     "SELECT number, device, body, boot, boot_ms, offset_ms, is_trusted FROM outbox WHERE number > ?"
@@ -57,7 +65,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One message that waits: its number in line, the device whose topic it goes to, the JSON, and the clock then."""
+    """One message that waits: its line, the device whose topic it goes to, the JSON, and the clock then."""
 
     number: int
     device: str
@@ -76,10 +84,18 @@ def wall_columns(wall: WallState) -> tuple[object, ...]:
     return wall.boot, wall.boot_ms, wall.offset_ms, int(wall.is_trusted)
 
 
-def rank_of(event: SensorEvent | GapRecord) -> int:
+def with_waybill(body: bytes, spool: str, line: int) -> bytes:
+    """Return a waiting message with the outbox and the line that it comes from; these are its last two fields."""
+    rest = body[: -len(_NO_WAYBILL)] if body.endswith(_NO_WAYBILL) else body[:-1]
+    return b'%s,"spool":"%s","line":%d}' % (rest, spool.encode(), line)
+
+
+def rank_of(event: Waiting) -> int:
     """Return how much an event is worth when there is no room; the lowest go first."""
     if isinstance(event, GapRecord):
         return RANK_GAP
+    if isinstance(event, Canary):
+        return RANK_REPORT
     if event.kind in _FOR_REPORTS:
         return RANK_REPORT
     return RANK_STATE if event.kind in _STATES else RANK_EVENT

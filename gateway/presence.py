@@ -7,15 +7,20 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
+import structlog
+
 from gateway.normalise import Origin
 from gateway.publisher import Publisher
 from gateway.remote_config import RemoteConfig
 from gateway.wall_clock import WallClock
 from workplace.codec import decode, encode
-from workplace.errors import BrokerUnreachable, MessageRejected
+from workplace.errors import BrokerRefused, BrokerUnreachable, MessageRejected
 from workplace.events import GatewayStatus, IngestHealth
+from workplace.loss_events import Receipt
 from workplace.ports import Clock, MessageLink, Received
 from workplace.topics import Topics
+
+log = structlog.get_logger(__name__)
 
 #: Longest wait for the goodbye status to be acknowledged, s; after it the broker's last will says the same.
 GOODBYE_S = 2.0
@@ -73,6 +78,7 @@ class Presence:
         A broker acknowledges and drops what it gets before anybody has subscribed.
         """
         uptime_s: float | None = None
+        hears_receipts = await self._hear_receipts(publisher)
 
         def compare(message: Received) -> None:
             nonlocal uptime_s
@@ -81,13 +87,34 @@ class Presence:
             except MessageRejected as error:
                 self.counters[f"ingest_health_rejected.{error.reason}"] += 1
                 return
-            publisher.ingest_said(is_subscribed=health.is_subscribed and not message.retained)
+            publisher.ingest_said(
+                is_subscribed=health.is_subscribed and not message.retained,
+                receipts=health.receipts and hears_receipts,
+            )
             if uptime_s is None or health.uptime_s < uptime_s:
                 self.due.set()
             uptime_s = health.uptime_s
 
         await self._link.subscribe(self._topics.ingest_health(), compare, qos=0)
         await asyncio.Event().wait()  # the link subscribes again by itself
+
+    async def _hear_receipts(self, publisher: Publisher) -> bool:
+        """Listen for what the site has on disk; False where the broker's rules do not know of it yet."""
+
+        def take(message: Received) -> None:
+            try:
+                publisher.take_receipt(decode(message.payload, Receipt))
+            except MessageRejected as error:
+                self.counters[f"receipt_rejected.{error.reason}"] += 1
+
+        topic = self._topics.receipt(self._origin.gateway)
+        try:
+            await self._link.subscribe(topic, take, qos=0)
+        except BrokerRefused:
+            self.counters["receipts_refused"] += 1
+            log.error("receipts_refused", topic=topic, advice="let this gateway read the topic at the broker")
+            return False
+        return True
 
     async def _say(self, status: str) -> None:
         message = GatewayStatus(

@@ -10,7 +10,7 @@ import msgspec
 from gateway.settings_sense import nonsense
 from gateway.switch_credentials import SnmpVersion
 from workplace.errors import SettingInvalid
-from workplace.events import Name
+from workplace.message import Name
 from workplace.plan_file import BaseTopic, MqttFormat
 
 #: IPv4 in dotted digits: a name would be looked up at another time than the packets come.

@@ -13,7 +13,9 @@ from typing import Literal
 import msgspec
 
 from workplace.codec import decode, encode
-from workplace.events import GapRecord, Message, SensorEvent
+from workplace.events import SensorEvent
+from workplace.loss_events import Canary, GapRecord
+from workplace.message import Message
 
 #: A change of the wall clock against the boot clock by more than this, ms, is a step; time servers slew less.
 STEP_MS = 500.0
@@ -80,6 +82,8 @@ def apply(verdict: Verdict, body: bytes) -> bytes:
         return encode(
             msgspec.structs.replace(message, from_at=message.from_at + by, to_at=message.to_at + by)
         )
+    if isinstance(message, Canary):
+        return encode(msgspec.structs.replace(message, at=message.at + by))
     if not isinstance(message, SensorEvent):
         return body
     if verdict.action == "flag":

@@ -319,7 +319,7 @@ def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None
 
 
 def _offer(loop: asyncio.AbstractEventLoop, publisher: Publisher, outbound: Outbound) -> None:
-    if outbound.states or outbound.said or outbound.commands:
+    if outbound.states or outbound.said or outbound.commands or outbound.receipts:
         _call(loop, lambda: publisher.offer(outbound))
 
 

@@ -45,6 +45,7 @@ def make_health(
         "gateways_offline": report.gateways_offline,
         "decision_digest": report.decision_digest,
         "last_night": report.last_night,
+        "lines_missing": report.lines_missing,
     }
     store.update({f"publish_{name}": number for name, number in publisher.items()})
     return IngestHealth(
@@ -64,6 +65,7 @@ def make_health(
         paused=report.paused,
         pause_causes=report.pause_causes,
         is_subscribed=is_subscribed,
+        receipts=True,
     )
 
 

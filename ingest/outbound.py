@@ -12,6 +12,7 @@ from ingest.publisher import Outbound
 from workplace.codec import encode
 from workplace.events import PlaceState, ZoneState
 from workplace.floor_plan import FloorPlan
+from workplace.loss_events import Receipt
 from workplace.ports import Clock
 from workplace.topics import Topics
 
@@ -57,6 +58,10 @@ class OutboundMaker:
         states = self._zones(engine.zone_state(zone) for zone in self._plan.zone)
         states |= self._places(engine.place_state(place) for place in self._plan.place)
         return Outbound(states, commands=tuple(engine.lights()))
+
+    def receipts(self, receipts: Iterable[Receipt]) -> Outbound:
+        """Return what gateways may let go of."""
+        return Outbound(receipts={self._topics.receipt(r.gateway): encode(r) for r in receipts})
 
     def _places(self, states: Iterable[PlaceState]) -> dict[str, bytes]:
         told: dict[str, bytes] = {}

@@ -29,11 +29,13 @@ class Outbound:
         states: topic -> retained state; a newer one replaces what still waits.
         said: topic and payload, not retained, in order: decisions and replies.
         commands: to devices; per device and channel the newest wins.
+        receipts: topic -> what is on disk of a gateway's outbox, not retained; a newer one replaces what still waits.
     """
 
     states: dict[str, bytes] = field(default_factory=dict)
     said: tuple[tuple[str, bytes], ...] = ()
     commands: tuple[Command, ...] = ()
+    receipts: dict[str, bytes] = field(default_factory=dict)
 
 
 class Publisher:
@@ -46,12 +48,14 @@ class Publisher:
         self._states: OrderedDict[str, bytes] = OrderedDict()
         self._said: deque[tuple[str, bytes]] = deque()
         self._commands: OrderedDict[tuple[str, str | None], Command] = OrderedDict()
+        self._receipts: OrderedDict[str, bytes] = OrderedDict()
         self._wake = asyncio.Event()
         self.counters = {"published": 0, "failed": 0, "dropped": 0, "expired": 0}
 
     def offer(self, outbound: Outbound) -> None:
         """Take what is to be told; called on the event loop."""
         self._states.update(outbound.states)
+        self._receipts.update(outbound.receipts)
         for item in outbound.said:
             if len(self._said) >= _MAX_SAID:
                 self._said.popleft()
@@ -67,7 +71,7 @@ class Publisher:
 
     @property
     def waiting(self) -> int:
-        return len(self._states) + len(self._said) + len(self._commands)
+        return len(self._states) + len(self._said) + len(self._commands) + len(self._receipts)
 
     async def run(self) -> None:
         while True:
@@ -82,6 +86,7 @@ class Publisher:
         said = [self._said.popleft() for _ in range(min(len(self._said), _WINDOW))]
         commands = [self._commands.popitem(last=False) for _ in range(min(len(self._commands), _WINDOW))]
         states = [self._states.popitem(last=False) for _ in range(min(len(self._states), _WINDOW))]
+        receipts = [self._receipts.popitem(last=False) for _ in range(min(len(self._receipts), _WINDOW))]
         now = self._clock.now()
         alive = [(key, command) for key, command in commands if command.valid_until > now]
         self.counters["expired"] += len(commands) - len(alive)
@@ -89,6 +94,7 @@ class Publisher:
             *(self._publish(topic, payload, retain=False) for topic, payload in said),
             *(self._publish(self._command_topic(c), encode(c), retain=False) for _, c in alive),
             *(self._publish(topic, payload, retain=True) for topic, payload in states),
+            *(self._publish(topic, payload, retain=False) for topic, payload in receipts),
         )
         results = iter(fine)
         self._said.extendleft(reversed([item for item in said if not next(results)]))
@@ -98,6 +104,9 @@ class Publisher:
         for topic, payload in states:
             if not next(results):
                 self._states.setdefault(topic, payload)
+        for topic, payload in receipts:
+            if not next(results):
+                self._receipts.setdefault(topic, payload)
         return all(fine)
 
     def _command_topic(self, command: Command) -> str:

@@ -18,6 +18,7 @@ class WorkerReport:
         last_event_stored_at: real time (`time.monotonic`) of its commit.
         decision_digest: one number for all decisions so far, see `workplace.holds.digest`.
         last_night: the newest day whose night is done, year-month-day; empty before the first.
+        lines_missing: lines of gateways' outboxes that are neither stored nor explained, some of them under way.
         alarm: what a person must know, empty when all is well.
         beat_at: real time of the worker's last sign of life.
     """
@@ -40,5 +41,6 @@ class WorkerReport:
     pause_causes: tuple[PauseCause, ...] = ()
     decision_digest: str = ""
     last_night: str = ""
+    lines_missing: int = 0
     alarm: str = ""
     beat_at: float | None = None

@@ -13,6 +13,7 @@ import structlog
 
 from ingest.batch_reader import RawMessage
 from ingest.inbox import SinkProgress
+from ingest.loss_book import LossBook
 from ingest.night_book import Bite, NightBook
 from ingest.place_runtime import Changes, GatewayWatch, PlaceRuntime, is_sign_of_life
 from ingest.quarantine import Rejected
@@ -27,8 +28,9 @@ from ingest.stores.transaction import Transaction
 from ingest.subscriber import Fact, Subscriber, is_too_late
 from ingest.transitions import Change, TransitionLog
 from workplace.errors import StoreUnavailable
-from workplace.events import GapRecord, GatewayHealth, GatewayStatus, Reply, Request, SensorEvent
+from workplace.events import GatewayHealth, GatewayStatus, Reply, Request, SensorEvent
 from workplace.floor_plan import FloorPlan
+from workplace.loss_events import Canary, GapRecord
 from workplace.ports import Clock
 
 log = structlog.get_logger()
@@ -93,6 +95,7 @@ class SiteBook:
         self._monotonic = monotonic
         self._rollups = RollupWriter(store, plan, encoder, desk_level_days)
         self._log = TransitionLog(())
+        self.losses = LossBook(plan.site, clock)
         self._is_current = False
         self._told_hour: int | None = None
         self._report = WorkerReport()
@@ -138,6 +141,7 @@ class SiteBook:
             paused=any(zone.paused for zone in zones),
             pause_causes=causes,
             decision_digest=engine.digest,
+            lines_missing=self.losses.missing,
             last_night="" if self._nights is None else self._nights.last_done,
             beat_at=self._monotonic(),
         )
@@ -162,10 +166,13 @@ class SiteBook:
                 match fact:
                     case Rejected():
                         page.rejected.append(fact)
+                        self.losses.rejected(fact)
                     case SensorEvent():
                         self._take_event(fact, known, page)
                     case GapRecord():
-                        transaction.add_gap(fact)
+                        self.losses.gap(fact)
+                    case Canary():
+                        self._take_canary(fact, page)
                     case Request():
                         self._take_request(transaction, fact, asked, page)
                     case GatewayStatus():
@@ -176,6 +183,7 @@ class SiteBook:
                     case GatewayHealth():
                         share_pct = 100 * _HEALTH_S * self._clock.speed * 1000 / BIN_MS
                         transaction.note_health(fact, self._bin_ms(), share_pct)
+                        self.losses.heard(fact, self._bin_ms())
                 if is_live and is_sign_of_life(fact) and isinstance(fact, SensorEvent | GatewayHealth):
                     self._gateway_lives(transaction, fact.gateway, page)
         return page.changes
@@ -262,7 +270,9 @@ class SiteBook:
     # Facts
 
     def _take_event(self, event: SensorEvent, known: set[str], page: Page) -> None:
-        if event.id in known:
+        is_known = event.id in known
+        self.losses.event(event, is_known=is_known)
+        if is_known:
             page.duplicates += 1
             return
         known.add(event.id)
@@ -270,6 +280,12 @@ class SiteBook:
         page.late += self._is_late(event)
         self.runtime.apply(event, page.changes)
         page.taken_at.append(self.runtime.now)
+
+    def _take_canary(self, canary: Canary, page: Page) -> None:
+        took_s = self.losses.canary(canary)
+        line = None if self._encoder is None else self._encoder.canary(canary, took_s)
+        if line is not None:
+            page.lines.append(line)
 
     def _take_request(self, transaction: Transaction, request: Request, asked: set[str], page: Page) -> None:
         page.changes.reply_to[request.id] = request.reply_to
@@ -334,6 +350,7 @@ class SiteBook:
             None if stored_now is None else datetime.fromisoformat(stored_now),
             changes,
         )
+        self.losses.load(self._store)
         last = (self._store.last_transition(place, 1 << 62) for place in self._plan.place)
         self._log = TransitionLog(row for row in last if row is not None)
         self._is_current = True
@@ -342,6 +359,7 @@ class SiteBook:
         changes = page.changes
         rows = self._log.follow(changes.place_states)
         transaction.add_events(page.events, page.taken_at)
+        self.losses.write(transaction)
         transaction.add_said(page.said)
         self._write_transitions(transaction, page, rows)
         transaction.add_decisions(changes.decisions)

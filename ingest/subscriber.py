@@ -9,11 +9,13 @@ import msgspec
 from ingest.quarantine import Rejected
 from workplace.codec import MAX_FUTURE, decode
 from workplace.errors import MessageRejected
-from workplace.events import GapRecord, GatewayConfig, GatewayHealth, GatewayStatus, Request, SensorEvent
+from workplace.events import GatewayConfig, GatewayHealth, GatewayStatus, Request, SensorEvent
 from workplace.floor_plan import FloorPlan
+from workplace.loss_events import Canary, GapRecord
+from workplace.message import Message
 from workplace.topics import Topics
 
-Fact = SensorEvent | GapRecord | GatewayStatus | GatewayHealth | GatewayConfig | Request
+Fact = SensorEvent | GapRecord | Canary | GatewayStatus | GatewayHealth | GatewayConfig | Request
 
 
 class Subscriber:
@@ -44,7 +46,7 @@ class Subscriber:
         levels = topic.split("/")
         match self._topics.kind_of(topic):
             case "event" if levels[-1] == levels[-2]:
-                return self._gap(decode(payload, GapRecord), levels)
+                return self._own(decode(payload, Message), levels)
             case "event":
                 event = decode(payload, SensorEvent)
                 gateway = self._check_event(event, levels, now)
@@ -54,11 +56,11 @@ class Subscriber:
                 return msgspec.structs.replace(event, retained=True) if retained else event
             case "gateway_status":
                 status = decode(payload, GatewayStatus)
-                self._check_gateway(status, status.gateway, levels)
+                self._check_said(status, levels)
                 return status
             case "gateway_health":
                 health = decode(payload, GatewayHealth)
-                self._check_gateway(health, health.gateway, levels)
+                self._check_said(health, levels)
                 return health
             case (
                 "gateway_config"
@@ -92,24 +94,27 @@ class Subscriber:
             raise MessageRejected("future_time", f"received at {event.received_at}, site time is {now}")
         return gateway
 
-    def _gap(self, gap: GapRecord, levels: list[str]) -> GapRecord:
-        """A gateway speaks for itself under its own name: what it had to drop."""
-        self._check_site(gap.site)
-        _check(gap.gateway == levels[-2], "topic_mismatch", f"gap of gateway '{gap.gateway}'")
-        _check(
-            gap.gateway in self._plan.gateway, "unknown_gateway", f"'{gap.gateway}' is not in the floor plan"
-        )
-        _check(
-            _is_aware(gap.from_at) and _is_aware(gap.to_at), "impossible_value", "a time without time zone"
-        )
-        return gap
+    def _own(self, message: Message, levels: list[str]) -> GapRecord | Canary:
+        """A gateway speaks for itself under its own name: what is missing, and that it lives."""
+        if not isinstance(message, GapRecord | Canary):
+            raise MessageRejected("wrong_type", f"{type(message).__name__} under the gateway's own name")
+        self._check_gateway(message.site, message.gateway, levels)
+        times = (message.at,) if isinstance(message, Canary) else (message.from_at, message.to_at)
+        _check(all(map(_is_aware, times)), "impossible_value", "a time without time zone")
+        if isinstance(message, GapRecord):
+            are_spans = all(first <= last for first, last in message.lines)
+            _check(are_spans, "impossible_value", "a range of lines ends before it begins")
+        return message
 
-    def _check_gateway(self, message: GatewayStatus | GatewayHealth, gateway: str, levels: list[str]) -> None:
-        self._check_site(message.site)
-        _check(gateway == levels[-2], "topic_mismatch", f"message of gateway '{gateway}'")
-        _check(gateway in self._plan.gateway, "unknown_gateway", f"'{gateway}' is not in the floor plan")
+    def _check_said(self, message: GatewayStatus | GatewayHealth, levels: list[str]) -> None:
+        self._check_gateway(message.site, message.gateway, levels)
         at = message.at
         _check(at is None or _is_aware(at), "impossible_value", "a time without time zone")
+
+    def _check_gateway(self, site: str, gateway: str, levels: list[str]) -> None:
+        self._check_site(site)
+        _check(gateway == levels[-2], "topic_mismatch", f"message of gateway '{gateway}'")
+        _check(gateway in self._plan.gateway, "unknown_gateway", f"'{gateway}' is not in the floor plan")
 
     def _check_site(self, site: str) -> None:
         _check(site == self._plan.site, "wrong_site", f"message of site '{site}'")

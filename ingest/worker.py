@@ -38,6 +38,9 @@ TICK_S = 5.0
 SHORTEST_WAKE_S = 0.02
 #: Old rows are looked for this often, s of real time.
 PRUNE_S = 60.0
+#: Receipts go out this often at most, s of real time. Lower: more messages and commits of gateways. Higher: a gateway
+#: that restarts sends more twice.
+RECEIPT_S = 1.0
 #: While catching up, look this often whether it is over, s.
 _CATCH_UP_LOOK_S = 0.1
 #: Pause after the store said no, s: first and longest, before jitter.
@@ -71,6 +74,8 @@ class IngestWorker:
         self._catch_up = CatchUp()
         self._next_tick = 0.0
         self._next_prune = 0.0
+        self._next_receipt = 0.0
+        self._owes_receipts = False
         self._woke_at = 0.0
         self._nights = NightShift(book, order_night, self._until_stored)
         self.report = WorkerReport()
@@ -97,6 +102,8 @@ class IngestWorker:
             self._wake(now)
         if self._catch_up.is_live:
             self._announce(self._nights.step(now))
+        if self._owes_receipts and now >= self._next_receipt:
+            self._give_receipts(now)
         if now >= self._next_tick:
             self._next_tick = now + TICK_S
             self._tick(now)
@@ -105,6 +112,8 @@ class IngestWorker:
         """Return how long to wait for messages before something else is due, s of real time."""
         now = self._monotonic()
         due = max(self._next_tick - now, 0.0)
+        if self._owes_receipts:
+            due = min(due, max(self._next_receipt - now, 0.0))
         if not self._catch_up.is_live:
             return min(due, _CATCH_UP_LOOK_S)
         if self._nights.is_writing:
@@ -132,6 +141,7 @@ class IngestWorker:
         for batch in batches:
             self._ack([message[2] for message in batch.messages], batch.generation)
         self._announce(changes)
+        self._owes_receipts = True
         if any(isinstance(fact, GatewayStatus) and fact.status == "online" for fact in facts):
             self._on_greeting()
 
@@ -188,6 +198,7 @@ class IngestWorker:
         if self._catch_up.is_live:
             self._announce(self._until_stored(lambda: self._book.tick(watch=self._inbox.is_empty)))
             self._tell(self._outbound.repeat(self._book.runtime))
+        self._give_receipts(now, everything=True)
         if now >= self._next_prune:
             self._next_prune = now + PRUNE_S
             self._until_stored(self._book.prune)
@@ -199,6 +210,11 @@ class IngestWorker:
         """Tell what was committed. Before the backlog is drained, states and lights would only mislead."""
         if changes is not None:
             self._tell(self._outbound.of(changes, is_live=self._catch_up.is_live))
+
+    def _give_receipts(self, now: float, *, everything: bool = False) -> None:
+        """Tell gateways what they may let go of; everything again now and then, for whoever missed it."""
+        self._owes_receipts, self._next_receipt = False, now + RECEIPT_S
+        self._tell(self._outbound.receipts(self._book.losses.receipts(everything=everything)))
 
     def _say_everything(self) -> None:
         if self._catch_up.is_live:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from plekvrij import (
+    account_command,
     care_commands,
     channel_commands,
     export_command,
@@ -221,6 +222,7 @@ COMMANDS: dict[str, CommandSpec] = {
         *channel_commands.COMMANDS,
         *care_commands.COMMANDS,
         *export_command.COMMANDS,
+        *account_command.COMMANDS,
         *qr_command.COMMANDS,
         CommandSpec(
             "replay",

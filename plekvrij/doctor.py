@@ -9,7 +9,7 @@ import ssl
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -181,6 +181,7 @@ def _store(data: Path) -> Iterator[Finding]:
         "ok", "store", f"sound, {file.stat().st_size / 2**20:.0f} MiB, {counts.get('event', 0)} events"
     )
     yield _newest(newest_ms)
+    yield _lines(file)
     aside = sorted(data.glob("site.db.*damaged*"))
     if aside:
         yield Finding(
@@ -212,6 +213,24 @@ def _newest(newest_ms: int | None) -> Finding:
         advice = "look at the gateways on the staff page: power, network, broker"
         return Finding("warn", "events", f"the newest is {hours:.0f} h old", advice)
     return Finding("ok", "events", f"the newest is {max(0.0, hours) * 60:.0f} min old")
+
+
+def _lines(file: Path) -> Finding:
+    """Account for the last day of which gateways told."""
+    from ingest.stores.loss_history import LossHistory
+
+    history = LossHistory(sqlite_driver.connect, file)
+    newest = history.newest_mark()
+    if newest is None:
+        return Finding("ok", "lines", "no gateway has told of its outbox yet")
+    account = history.account(newest - timedelta(days=1), newest + timedelta(minutes=5))
+    total = sum(outbox.lines for outbox in account.outboxes)
+    lost = sum(sum(outbox.in_ledger.values()) for outbox in account.outboxes)
+    found = f"{total} of the last day, {lost} of them on record as lost"
+    if account.is_equal:
+        return Finding("ok", "lines", found)
+    missing = sum(outbox.missing_lines for outbox in account.outboxes)
+    return Finding("bad", "lines", f"{found}, {missing} without a trace", "plekvrij account names them")
 
 
 def _channels(patient: Patient) -> Finding:

@@ -61,6 +61,7 @@ def rights(plan: FloorPlan, root: str = "plekvrij", ha_prefix: str | None = None
                 f"{base}/command/#",
                 f"{base}/decision/#",
                 f"{base}/reply/#",
+                f"{base}/receipt/#",
                 f"{base}/ingest/#",
             ),
             (f"{base}/#",),
@@ -94,6 +95,7 @@ def rights(plan: FloorPlan, root: str = "plekvrij", ha_prefix: str | None = None
             (
                 f"{base}/command/{gateway.id}/#",
                 f"{base}/ingest/health",
+                f"{base}/receipt/{gateway.id}",
                 f"{base}/gateway/{gateway.id}/config",
             ),
         )

@@ -18,10 +18,11 @@ from plekvrij import sqlite_driver
 from plekvrij.wiring import Site
 from workplace.codec import decode
 from workplace.errors import MessageRejected, SettingInvalid
-from workplace.events import GatewayStatus, Message, Request, SensorEvent
+from workplace.events import GatewayStatus, Request, SensorEvent
 from workplace.holds.engine import SiteEngine
 from workplace.holds.nights import RecordedNights, SettledDay, SettledDays
 from workplace.holds.settled import SettledSite, happened_at
+from workplace.message import Message
 from workplace.occupancy.night_times import bounds
 
 RecordedFact = SensorEvent | GatewayStatus | Request

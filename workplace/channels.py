@@ -14,9 +14,10 @@ from typing import Literal
 
 import msgspec
 
-from workplace.events import Decision, HoldPhase, Name, PolicyMode
+from workplace.events import Decision, HoldPhase, PolicyMode
 from workplace.floor_plan import FloorPlan, Zone
 from workplace.holds import channels as r16
+from workplace.message import Name
 from workplace.policy import Policy
 
 TellKind = Literal["note", "repeat", "reclaimable", "taken_back", "alarm"]

@@ -8,7 +8,8 @@ from typing import TypeVar
 import msgspec
 
 from workplace.errors import MessageRejected
-from workplace.events import SCHEMA_VERSION, AnyMessage, Message, SensorEvent
+from workplace.events import AnyMessage, SensorEvent
+from workplace.message import SCHEMA_VERSION, Message
 
 #: Larger messages are refused unread: our largest (gateway health of 100 devices) is under 20 kB.
 MAX_MESSAGE_BYTES = 65_536

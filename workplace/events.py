@@ -10,11 +10,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-SCHEMA_VERSION = 1
-
-#: A topic level, a client id, a place: safe on every broker and in every file name (`research`: NATS refuses
-#: blanks and dots in client ids and carries a dot in a topic as two slashes).
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+from workplace.loss_events import Canary, GapRecord, Line, Receipt, Spool
+from workplace.message import Message, Name
 
 SensorKind = Literal[
     "motion",
@@ -40,12 +37,6 @@ PauseCause = Literal["stop_switch", "false_releases", "coverage"]
 
 #: Stands for zone and place in the record of a decision about the whole site (R28, R30).
 SITE_WIDE = "_site"
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
-    """Root of all messages; `v` is the schema version, refused when it is not ours."""
-
-    v: int = SCHEMA_VERSION
 
 
 class SensorEvent(Message, frozen=True, kw_only=True, tag="sensor_event"):
@@ -76,6 +67,9 @@ class SensorEvent(Message, frozen=True, kw_only=True, tag="sensor_event"):
     mass_event and, for one channel, admin_down, port_gone, state_unknown."""
     battery_pct: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
     rssi_dbm: Annotated[int, msgspec.Meta(ge=-127, le=20)] | None = None
+    spool: Spool | None = None
+    """The outbox that it waited in, and its line there: what is missing of an outbox shows as a hole."""
+    line: Line | None = None
 
 
 class GatewayStatus(Message, frozen=True, kw_only=True, tag="gateway_status"):
@@ -106,7 +100,11 @@ class GatewayHealth(Message, frozen=True, kw_only=True, tag="gateway_health"):
     devices: tuple[DeviceHealth, ...] = ()
     config: ConfigHealth | None = None
     """None where no settings from afar are taken."""
-    counters: dict[str, int] = {}
+    counters: dict[str, int] = {}  # noqa: RUF012  (msgspec gives each message its own)
+    spool: Spool | None = None
+    """The outbox, the lowest line that still waits in it (one past the last when none does), and the last line made."""
+    first_line: Line | None = None
+    last_line: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class GatewayConfig(Message, frozen=True, kw_only=True, tag="gateway_config"):
@@ -295,21 +293,6 @@ class Reply(Message, frozen=True, kw_only=True, tag="reply"):
     at: datetime
 
 
-class GapRecord(Message, frozen=True, kw_only=True, tag="gap_record"):
-    """Events that are known to be missing: how many, of what, between when and when, and why."""
-
-    id: str
-    site: Name
-    gateway: Name
-    device: Name | None = None
-    cause: Literal[
-        "device_queue", "radio", "gateway_down", "outbox_full", "broker", "quarantine", "clock_unsynced"
-    ]
-    count: int
-    from_at: datetime
-    to_at: datetime
-
-
 class PlaceHabits(msgspec.Struct, frozen=True, array_like=True):
     """What the nights taught of one place.
 
@@ -356,7 +339,9 @@ class IngestHealth(Message, frozen=True, kw_only=True, tag="ingest_health"):
     pause_causes: tuple[PauseCause, ...] = ()
     is_subscribed: bool = False
     """The broker confirmed the reader's subscription since the connection that carries this message came up: what
-    is published there now is kept for ingest. Gateways let go of events only after they have heard this."""
+    is published there now is kept for ingest. Gateways send events only after they have heard this."""
+    receipts: bool = False
+    """Ingest says what it has on disk (`Receipt`); where it does not, gateways must believe the broker."""
 
 
 class ChannelHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -403,6 +388,8 @@ AnyMessage = (
     | Request
     | Reply
     | GapRecord
+    | Canary
+    | Receipt
     | IngestHealth
     | NotifierHealth
     | NightLessons

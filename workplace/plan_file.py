@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from workplace.events import Name
+from workplace.message import Name
 
 #: What a zone is for. Dutch on screen: ontmoeten, samenwerken, stilte, werken, tussendoor, balie, restaurant.
 ZoneKind = Literal["meet", "collaborate", "silence", "desk", "touchdown", "counter", "restaurant"]

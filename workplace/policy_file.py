@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from workplace.events import Name, PolicyMode
+from workplace.events import PolicyMode
+from workplace.message import Name
 from workplace.plan_file import ZoneKind
 
 TimeOfDay = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]

@@ -88,6 +88,10 @@ class Topics:
     def decisions(self) -> str:
         return self._join("decision", "+")
 
+    def receipt(self, gateway: str) -> str:
+        """What ingest has on disk of a gateway's outbox."""
+        return self._join("receipt", gateway)
+
     def ingest_health(self) -> str:
         return self._join("ingest", "health")
 
@@ -103,7 +107,7 @@ class Topics:
         """Return which family a topic of this site belongs to, None when it is none of ours.
 
         One of `event`, `place_state`, `zone_state`, `gateway_status`, `gateway_health`, `gateway_config`,
-        `command`, `request`, `reply`, `decision`, `ingest_health`, `ingest_status`, `notifier_health`.
+        `command`, `receipt`, `request`, `reply`, `decision`, `ingest_health`, `ingest_status`, `notifier_health`.
         """
         levels = topic.split("/")
         if levels[:3] != [self.root, VERSION, self.site] or not all(map(_LEVEL.fullmatch, levels)):
@@ -121,7 +125,7 @@ def _family(rest: list[str]) -> str | None:
             return f"gateway_{what}"
         case ["command", _, _]:
             return "command"
-        case [("request" | "reply" | "decision") as what, _]:
+        case [("receipt" | "request" | "reply" | "decision") as what, _]:
             return what
         case ["ingest", ("health" | "status") as what]:
             return f"ingest_{what}"

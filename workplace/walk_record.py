@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from workplace.events import Name, SensorEvent
+from workplace.events import SensorEvent
+from workplace.message import Name
 
 RECORD_VERSION: Final = 1
 

@@ -44,11 +44,13 @@ def event_row(event: SensorEvent, taken_at: datetime | None) -> tuple[object, ..
         None if taken_at is None else to_ms(taken_at),
         measured.microsecond % 1000 * 1000 + received.microsecond % 1000,
         None if is_whole else encode(event),
+        event.spool,
+        event.line,
     )
 
 
 def event_of(site: str, row: tuple[Any, ...]) -> SensorEvent:
-    """Return the event in one row of `EVENT_COLUMNS`; battery and radio strength are not kept, they decide nothing."""
+    """Return the event in one row of `EVENT_COLUMNS`; battery, radio strength and line decide nothing."""
     (
         id_,
         gateway,

@@ -22,6 +22,7 @@ from ingest.stores.schema import (
     to_ms,
 )
 from workplace.events import Decision, SensorEvent
+from workplace.loss_events import Canary
 from workplace.ports import ZoneBin
 
 #: measurement's retention, and the line without its end.
@@ -186,6 +187,7 @@ class LineEncoder:
             self._hold_day,
             self._decision,
             self._gateway,
+            self._canary,
         ) = (
             LineWriter(name)
             for name in (
@@ -197,6 +199,7 @@ class LineEncoder:
                 "hold_day",
                 "enforcement",
                 "gw_health",
+                "canary",
             )
         )
 
@@ -337,6 +340,11 @@ class LineEncoder:
                 row.coverage_pct,
             ),
         )
+
+    def canary(self, canary: Canary, delay_s: float) -> Line | None:
+        """Return the point of one canary."""
+        prefix = self._series(self._canary, "canary", canary.gateway)
+        return self._canary.line(prefix, self._clock.unique(prefix, to_ms(canary.at)), (delay_s,))
 
     def _series(self, writer: LineWriter, *key: str) -> bytes:
         prefix = self._prefixes.get(key)

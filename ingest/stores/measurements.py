@@ -187,6 +187,15 @@ MEASUREMENTS = {
                 "coverage_pct": Field("float", "share of the health messages due that came, %"),
             },
         ),
+        Measurement(
+            "canary",
+            "raw",
+            "a message that each gateway sends once a minute through all that an event goes through",
+            "when the gateway made it",
+            60,
+            ("site", "gateway"),
+            {"delay_s": Field("float", "until it was on the disk of the site, s of real time")},
+        ),
     )
 }
 

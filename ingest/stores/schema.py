@@ -23,11 +23,15 @@ LATER_COLUMNS = (
     ("event", "rest_us", "INTEGER"),
     ("event", "body", "BLOB"),
     ("hold", "coverage_pct", "REAL"),
+    ("event", "spool", "TEXT"),
+    ("event", "line", "INTEGER"),
 )
 
 #: `event.value` keeps the type of the reading: 0/1 for true and false, a number, or a text. `taken_at` is engine time,
 #: `rest_us` what milliseconds leave out (of `measured_at` times 1000, of `received_at`), `body` the whole message where
 #: the columns do not hold all that decides. Of rows of version 1 all three are null.
+#: `spool` has the books of each outbox of a gateway, `line_range` which of its lines are settled, `line_note` what the
+#: lines were that are no stored event, `line_mark` the last line that was given out by the end of each five minutes.
 #: `said` holds what was taken in beside events: words about gateways, and requests. A night that is not done (`done_at`
 #: is null) has no result: of `place_timeline` and `settled_state` only nights that are done may be read.
 TABLES = """
@@ -38,7 +42,7 @@ CREATE TABLE IF NOT EXISTS event (
     id TEXT PRIMARY KEY, gateway TEXT NOT NULL, device TEXT NOT NULL, kind TEXT NOT NULL, channel TEXT,
     value, measured_at INTEGER NOT NULL, received_at INTEGER NOT NULL, clock TEXT NOT NULL,
     uncertainty_ms INTEGER NOT NULL, seq INTEGER, historical INTEGER NOT NULL,
-    taken_at INTEGER, rest_us INTEGER, body BLOB);
+    taken_at INTEGER, rest_us INTEGER, body BLOB, spool TEXT, line INTEGER);
 CREATE INDEX IF NOT EXISTS event_received ON event (received_at);
 
 CREATE TABLE IF NOT EXISTS gateway_status (
@@ -143,6 +147,20 @@ CREATE TABLE IF NOT EXISTS place_timeline (
     p_held REAL NOT NULL, p_free REAL NOT NULL, PRIMARY KEY (place, at)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS place_timeline_at ON place_timeline (at);
 
+CREATE TABLE IF NOT EXISTS spool (
+    id TEXT PRIMARY KEY, gateway TEXT NOT NULL, first_at INTEGER NOT NULL, base INTEGER, waits_from INTEGER NOT NULL,
+    told_line INTEGER NOT NULL, is_closed INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS line_range (
+    spool TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (spool, first)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS line_note (
+    spool TEXT NOT NULL, line INTEGER NOT NULL, what TEXT NOT NULL, at INTEGER NOT NULL, delay_s REAL,
+    PRIMARY KEY (spool, line)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS line_note_at ON line_note (at);
+CREATE TABLE IF NOT EXISTS line_mark (
+    spool TEXT NOT NULL, start INTEGER NOT NULL, last_line INTEGER NOT NULL,
+    PRIMARY KEY (spool, start)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS line_mark_start ON line_mark (start);
+
 CREATE TABLE IF NOT EXISTS settled_state (
     day TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (day, key)) WITHOUT ROWID;
 """
@@ -152,6 +170,9 @@ LAST_TABLE = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", TABLES)[-1]
 
 DESK_LEVEL_DAYS, ZONE_LEVEL_DAYS = retention.DESK_LEVEL_DAYS, retention.ZONE_LEVEL_DAYS
 NIGHT_DAYS = retention.NIGHT_DAYS
+
+#: The books of lines outlive the events a little, so that deletion is never taken for loss.
+LINE_DAYS = DESK_LEVEL_DAYS + 2
 
 #: table -> (time column, days it lives). `place_transition` keeps the newest row of each place whatever its
 #: age.
@@ -169,6 +190,8 @@ RETENTION_DAYS: dict[str, tuple[str, int]] = {
     "night": ("end_at", NIGHT_DAYS),
     "lesson": ("until", NIGHT_DAYS),
     "place_timeline": ("at", DESK_LEVEL_DAYS),
+    "line_note": ("at", LINE_DAYS),
+    "line_mark": ("start", LINE_DAYS),
     "gap": ("to_at", ZONE_LEVEL_DAYS),
     "zone_5m": ("start", ZONE_LEVEL_DAYS),
     "zone_outcome": ("start", ZONE_LEVEL_DAYS),
@@ -179,6 +202,9 @@ RETENTION_DAYS: dict[str, tuple[str, int]] = {
 
 #: `meta` key: up to where the ends of holds have been counted per zone and day (UTC), ms since 1970.
 OUTCOMES_UNTIL = "rolled_outcomes_until"
+
+#: `meta` key: events received before this have lived their time, ms since 1970.
+EVENTS_DELETED_BEFORE = "events_deleted_before"
 
 MAX_QUARANTINE_ROWS = 10_000
 MAX_QUARANTINE_PAYLOAD_BYTES = 4096

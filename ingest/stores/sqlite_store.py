@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from ingest.gap_ledger import Spool
+from ingest.stores.loss_rows import read_spools
 from ingest.stores.schema import (
     LATER_COLUMNS,
     READABLE_VERSIONS,
@@ -214,6 +216,11 @@ class SqliteStore:
             )
             for gateway, start, waiting, oldest_s, events, late, dropped, synced, coverage in rows
         ]
+
+    def spools(self) -> list[Spool]:
+        """Return the books of the outboxes of all gateways."""
+        with _translated():
+            return read_spools(self._connection)
 
     def outbox_rows(self) -> int:
         return int(self._rows("SELECT count(*) FROM sink_outbox")[0][0])

@@ -11,9 +11,11 @@ from typing import Any
 from ingest.quarantine import Rejected
 from ingest.stores.event_rows import event_row
 from ingest.stores.line_protocol import Line
+from ingest.stores.loss_rows import LossRows
 from ingest.stores.night_rows import NightRows
 from ingest.stores.schema import (
     DESK_LEVEL_DAYS,
+    EVENTS_DELETED_BEFORE,
     MAX_DEAD_LETTERS,
     MAX_QUARANTINE_ROWS,
     MAX_UNCLAIMED,
@@ -28,16 +30,7 @@ from ingest.stores.schema import (
     to_ms,
 )
 from workplace.codec import encode
-from workplace.events import (
-    Decision,
-    GapRecord,
-    GatewayHealth,
-    GatewayStatus,
-    HoldPhase,
-    Reply,
-    Request,
-    SensorEvent,
-)
+from workplace.events import Decision, GatewayHealth, GatewayStatus, HoldPhase, Reply, Request, SensorEvent
 from workplace.hold_outcomes import ZoneOutcome
 from workplace.ports import ZoneBin
 
@@ -45,7 +38,11 @@ from workplace.ports import ZoneBin
 _CHUNK = 500
 _DAY_MS = 86_400_000
 
-_INSERT_EVENT = "INSERT OR IGNORE INTO event VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT_EVENT = (
+    "INSERT OR IGNORE INTO event (id, gateway, device, kind, channel, value, measured_at, received_at, clock,"
+    " uncertainty_ms, seq, historical, taken_at, rest_us, body, spool, line)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
 _INSERT_TRANSITION = "INSERT OR REPLACE INTO place_transition VALUES (?,?,?,?,?,?,?,?,?)"
 _INSERT_ZONE = "INSERT OR REPLACE INTO zone_5m VALUES (?,?,?,?,?,?,?,?,?)"
 _INSERT_HOUR = "INSERT OR REPLACE INTO desk_hour VALUES (?,?,?,?,?,?,?)"
@@ -77,7 +74,7 @@ _INSERT_REJECTED = (
 )
 
 
-class Transaction(NightRows):
+class Transaction(NightRows, LossRows):
     """Thin: one method per fact, no decisions."""
 
     # Messages
@@ -121,12 +118,6 @@ class Transaction(NightRows):
     def add_gateway_status(self, status: GatewayStatus, at: datetime) -> None:
         self._connection.execute(
             "INSERT OR REPLACE INTO gateway_status VALUES (?,?,?)", (status.gateway, to_ms(at), status.status)
-        )
-
-    def add_gap(self, gap: GapRecord) -> None:
-        self._connection.execute(
-            "INSERT OR REPLACE INTO gap VALUES (?,?,?,?)",
-            (gap.id, to_ms(gap.from_at), to_ms(gap.to_at), encode(gap)),
         )
 
     def quarantine(self, rejected: Sequence[Rejected], at: datetime) -> None:
@@ -368,12 +359,15 @@ class Transaction(NightRows):
                 if table == "place_transition"
                 else ""
             )
-            gone += self._changed(
+            went = self._changed(
                 f"DELETE FROM {table} AS t WHERE {column} <= (SELECT max(c) FROM (SELECT {column} AS c"
                 f" FROM {table} WHERE {column} < ? ORDER BY {column} LIMIT ?)) {keep}",
                 before,
                 at_most,
             )
+            gone += went
+            if table == "event" and went:
+                self.set_meta(EVENTS_DELETED_BEFORE, before)
         return gone
 
     def _changed(self, statement: str, *parameters: object) -> int:

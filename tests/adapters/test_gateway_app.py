@@ -29,7 +29,8 @@ from gateway.settings import GatewaySettings, from_mapping
 from gateway.sources.table import Tools
 from workplace.codec import decode, encode
 from workplace.errors import SettingInvalid
-from workplace.events import Command, GatewayHealth, GatewayStatus, IngestHealth, Message, SensorEvent
+from workplace.events import Command, GatewayHealth, GatewayStatus, IngestHealth, SensorEvent
+from workplace.message import Message
 from workplace.ports import Received, SessionStep
 from workplace.readings import ClockSample, Decoded, Reading, WireReading
 from workplace.topics import Topics
@@ -218,7 +219,8 @@ class Site:
             await asyncio.sleep(0.05)
 
     def all(self, kind: str, wanted: type[M]) -> list[M]:
-        return [decode(m.payload, wanted) for m in self.heard if TOPICS.kind_of(m.topic) == kind]
+        found = [decode(m.payload, Message) for m in self.heard if TOPICS.kind_of(m.topic) == kind]
+        return [message for message in found if isinstance(message, wanted)]
 
     def events(self) -> list[SensorEvent]:
         """Every event once: a greeting of ingest repeats levels under their own ids."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sqlite3
 import subprocess
@@ -16,12 +17,14 @@ from typing import Any
 import pytest
 
 from gateway.outbox import Outbox
-from gateway.outbox_schema import SCHEMA, Bounds
+from gateway.outbox_schema import SCHEMA, Bounds, with_waybill
 from gateway.wall_time import WallState
 from workplace.codec import decode, encode
 from workplace.errors import StoreUnavailable
-from workplace.events import GapRecord, Message, SensorEvent
+from workplace.events import SensorEvent
 from workplace.floor_plan import FloorPlan
+from workplace.loss_events import GapRecord
+from workplace.message import Message
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -66,7 +69,7 @@ def test_rows_come_out_in_order_and_stay_until_deleted(tmp_path: Path) -> None:
             rows = await box.take(2)
             assert [decode(row.body, SensorEvent).id for row in rows] == ["event-00000001", "event-00000002"]
             assert [row.device for row in await box.take(10, after=rows[-1].number)] == [event(3).device]
-            await box.delete([rows[0].number])
+            assert await box.delete([(rows[0].number, rows[0].number)]) == 1
             assert [m.id for m in await everything(box) if isinstance(m, SensorEvent)] == [
                 "event-00000002",
                 "event-00000003",
@@ -169,7 +172,7 @@ def test_a_full_disk_acknowledges_nothing_and_recovers_when_there_is_room(tmp_pa
             stored = (await box.stats()).rows
             assert len(await everything(box)) == stored > 1
             gone = [row.number for row in await box.take(2)]
-            await box.delete(gone)
+            await box.delete([(gone[0], gone[-1])])
             opened[-1].execute("PRAGMA max_page_count=1000000")
             await box.put([event(900)])
             assert (await box.stats()).rows == stored - len(gone) + 1
@@ -309,10 +312,10 @@ def test_the_outbox_of_an_older_program_is_taken_over(tmp_path: Path) -> None:
     file = tmp_path / "o.sqlite"
     with sqlite3.connect(file) as db:
         db.execute(SCHEMA)
-        db.execute(
-            "INSERT INTO outbox (event_id, device, stream, rank, happened_at, queued_s, body)"
-            " VALUES ('x', 'd', 's', 2, '2026-03-02T09:00:00+00:00', ?, X'7B7D')",
-            (time.time(),),
+        db.executemany(
+            "INSERT INTO outbox (number, event_id, device, stream, rank, happened_at, queued_s, body)"
+            " VALUES (?, ?, 'd', 's', 2, '2026-03-02T09:00:00+00:00', ?, X'7B7D')",
+            [(number, f"x{number}", time.time()) for number in (4, 9)],
         )
     db.close()
 
@@ -320,9 +323,59 @@ def test_the_outbox_of_an_older_program_is_taken_over(tmp_path: Path) -> None:
         async with outbox(file) as box:
             await box.put([event(1)])
             rows = await box.take(5)
-            assert [row.wall for row in rows] == [WallState(), WallState()]
+            assert [row.wall for row in rows] == [WallState(), WallState(), WallState()]
+            assert [row.number for row in rows] == [1, 2, 3], "what an older program left out is no loss"
 
     run(story())
+
+
+def test_lines_leave_no_number_out_whatever_comes_twice_goes_or_is_reopened(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with outbox(tmp_path / "o.sqlite") as box:
+            spool = box.spool
+            await box.put([event(1), event(2)])
+            await box.put([event(2), event(1)])
+            assert await box.delete([(1, 2)]) == 2
+            await box.put([event(3), event(3), event(4)])
+            await box.put([event(4)])
+        async with outbox(tmp_path / "o.sqlite") as again:
+            assert again.spool == spool
+            await again.put([event(5)])
+            assert [row.number for row in await again.take(9)] == [3, 4, 5]
+            assert ((await again.stats()).first_line, (await again.stats()).last_line) == (3, 5)
+            await again.delete([(1, 5)])
+            assert ((await again.stats()).first_line, (await again.stats()).last_line) == (6, 5)
+
+    run(story())
+
+
+def test_lost_lines_are_named_and_count_as_waiting_until_their_record_is_gone(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with outbox(tmp_path / "o.sqlite", bounds=Bounds(rows=50)) as box:
+            left = await fill(box, [event(n) for n in range(80)])
+            lines = {row.number for row in await box.take(100)}
+            (gap,) = [m for m in left if isinstance(m, GapRecord)]
+            lost = {line for first, last in gap.lines for line in range(first, last + 1)}
+            stats = await box.stats()
+            assert gap.lost_of == box.spool
+            assert lost | lines == set(range(1, stats.last_line + 1))
+            assert not lost & lines
+            assert len(lost) == gap.count
+            assert stats.first_line == min(lost) < min(lines)
+        async with outbox(tmp_path / "o.sqlite", bounds=Bounds(rows=50)) as again:
+            assert (await again.stats()).first_line == stats.first_line
+            await again.delete([(1, stats.last_line)])
+            assert (await again.stats()).first_line == stats.last_line + 1
+
+    run(story())
+
+
+def test_a_message_takes_its_line_along() -> None:
+    bodies = [encode(event(1)), b'{"type":"sensor_event","v":1}']  # the second of an older program
+    for body in bodies:
+        fields = json.loads(with_waybill(body, "0a1b2c3d", 77))
+        assert (fields["spool"], fields["line"]) == ("0a1b2c3d", 77)
+    assert decode(with_waybill(bodies[0], "0a1b2c3d", 77), SensorEvent).line == 77
 
 
 def test_the_usual_bounds_hold_three_days_of_the_fullest_floor(example_plan: FloorPlan) -> None:

@@ -17,16 +17,8 @@ from dashboard.live_site import DECISIONS_PER_PLACE, LiveSite
 from dashboard.requests import RequestClient, RequestUnanswered, new_request_id
 from dashboard.settings import DashboardSettings
 from workplace import codec, floor_plan
-from workplace.events import (
-    Decision,
-    GatewayHealth,
-    GatewayStatus,
-    Message,
-    PlaceState,
-    Reply,
-    Request,
-    ZoneState,
-)
+from workplace.events import Decision, GatewayHealth, GatewayStatus, PlaceState, Reply, Request, ZoneState
+from workplace.message import Message
 from workplace.ports import Received
 from workplace.topics import Topics
 

@@ -13,8 +13,10 @@ from ingest.quarantine import Rejected
 from ingest.stores.schema import MAX_QUARANTINE_PAYLOAD_BYTES
 from ingest.subscriber import Subscriber, is_too_late
 from workplace.codec import encode
-from workplace.events import GapRecord, GatewayHealth, GatewayStatus, Message, Request, SensorEvent
+from workplace.events import GatewayHealth, GatewayStatus, Request, SensorEvent
 from workplace.floor_plan import FloorPlan
+from workplace.loss_events import GapRecord
+from workplace.message import Message
 from workplace.topics import Topics
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)

@@ -14,7 +14,8 @@ from gateway.outbox_schema import OutboxRow
 from gateway.wall_clock import WallClock
 from gateway.wall_time import UNKNOWN_MS, Verdict, WallState, apply, is_step, settle
 from workplace.codec import decode, encode
-from workplace.events import GapRecord, SensorEvent
+from workplace.events import SensorEvent
+from workplace.loss_events import GapRecord
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
