@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import random
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from plekvrij import logs
 from tests.chaos.figures import lines_of
 from tests.chaos.player import FAULTS, KILL, RESTARTS, SHORT, Played, Player, long_order
 from tests.chaos.town_hall import HallSettings, running
@@ -46,6 +48,7 @@ def main() -> int:
     parser.add_argument("--only", default=None, metavar="NAMES", help="these faults, separated by semicolons")
     parser.add_argument("--keep", type=Path, default=None, metavar="DIR", help="a new folder to leave all files in")
     arguments = parser.parse_args()
+    logs.set_up("chaos", level=logging.WARNING)
     order = None if arguments.only is None else _named(arguments.only)
     with tempfile.TemporaryDirectory(prefix="plekvrij-chaos-") as temporary:
         folder = arguments.keep or Path(temporary) / "hall"

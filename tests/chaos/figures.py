@@ -14,7 +14,7 @@ _MOST_NAMED = 20
 
 def lines_of(hall: TownHall, player: Player, played: Played) -> list[str]:
     """Return what was killed, how soon it came back, where the edges are, and what is wrong."""
-    return [*_components(hall, played), "", *_faults(played), "", *_edges(player, played)]
+    return [*_components(hall, played), "", *_faults(played), "", *_edges(player, played), "", *played.ledger]
 
 
 def _components(hall: TownHall, played: Played) -> Iterator[str]:

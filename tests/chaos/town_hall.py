@@ -23,6 +23,7 @@ from tests.chaos.members import Listening, Member, Nats, Process, TimeServer
 from tests.chaos.site_view import SiteView
 from tests.chaos.wires import Wire
 from tests.time_servers import Influx
+from workplace.topics import VERSION
 
 BrokerKind = Literal["nats", "mosquitto"]
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -270,8 +271,8 @@ async def _broker(
 ) -> tuple[Member, int, dict[str, Path]]:
     """Return the broker, not yet started, its port, and the credential file of each user."""
     if settings.broker == "nats":
-        nats = Nats(EmbeddedBroker(folder, site.plan))
-        await nats.begin()  # it makes port and passwords; started again in its turn
+        nats = Nats(EmbeddedBroker(folder, site.plan), f"plekvrij/{VERSION}/{_SITE}")
+        await nats.broker.__aenter__()  # it makes port and passwords; started again in its turn
         await nats.finish()
         return nats, nats.broker.port, _write_credentials(settings.folder / "credentials", nats.broker.credentials)
     port = free_port()
