@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
-from tests.chaos.player import Played, Player
+from tests.chaos.player import KILL, Played, Player
 from tests.chaos.town_hall import TownHall
 
 KINDS = ("node", "gateway", "broker", "ingest", "influxd", "dashboard")
@@ -26,7 +26,7 @@ def _components(hall: TownHall, played: Played) -> Iterator[str]:
         if members:
             kills = sum(member.tally.kills for member in members)
             total += kills
-            times = played.recoveries_s.get(f"kill -9 {kind}", [])
+            times = played.recoveries_s.get(f"{KILL} {kind}", [])
             yield (
                 f"{kind:<12} {kills:>6} {sum(member.tally.starts for member in members):>7}"
                 f" {sum(member.tally.falls for member in members):>5} {_times(times)}"
@@ -37,7 +37,7 @@ def _components(hall: TownHall, played: Played) -> Iterator[str]:
 def _faults(played: Played) -> Iterator[str]:
     yield f"{'fault':<36} {'times':>6} {'back: median':>13} {'longest':>9}"
     for name, count in sorted(played.faults.items()):
-        if name != "kill -9":
+        if not name.startswith(KILL):
             yield f"{name:<36} {count:>6} {_times(played.recoveries_s.get(name, []))}"
 
 
@@ -56,7 +56,8 @@ def _edges(player: Player, played: Played) -> Iterator[str]:
     yield f"  in RAM of killed nodes   {account.in_dead_nodes:>7}  (acknowledged by nobody: known)"
     yield f"  LOST                     {len(account.missing):>7}"
     yield f"  DOUBLED or invented      {len(account.strange):>7}"
-    yield f"looks at places            {screens.looks:>7}  {screens.unknown} unknown; beside them {screens.stale} called out of date, {screens.unanswered} unanswered"
+    yield f"looks at places            {screens.looks:>7}  {screens.unknown} unknown"
+    yield f"  called out of date       {screens.stale:>7}  and {screens.unanswered} times no answer at all"
     yield f"  free without evidence    {len(screens.wrong):>7}"
     for edge in account.missing[:_MOST_NAMED]:
         yield f"lost: {edge}"

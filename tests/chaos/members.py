@@ -128,7 +128,9 @@ class Process(Member):
             async with asyncio.timeout(READY_WITHIN_S):
                 while line := await process.stdout.readline():
                     if self.says_ready(line.decode().strip()):
-                        self._reading = asyncio.create_task(_read_on(process.stdout), name=f"read {self.name}")
+                        self._reading = asyncio.create_task(
+                            _read_on(process.stdout), name=f"read {self.name}"
+                        )
                         return
         except TimeoutError:
             process.kill()
@@ -171,9 +173,9 @@ class Nats(Member):
 
     async def keep(self) -> None:
         await self.start()
-        open_link = wiring.link_opener(
-            BrokerUrl(self.broker.url, "127.0.0.1", self.broker.port, False, self.broker.credentials["preflight"])
-        )
+        credential = self.broker.credentials["preflight"]
+        address = BrokerUrl(self.broker.url, "127.0.0.1", self.broker.port, tls=False, credential=credential)
+        open_link = wiring.link_opener(address)
         await keep_broker(
             self,
             lambda: ask_broker(open_link, self.broker.url, self._topic_base),

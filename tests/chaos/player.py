@@ -53,10 +53,16 @@ FAULTS: dict[str, Fault] = {
     "clock an hour behind": faults.clock_steps(-HOUR_S),
 }
 KILL = "kill -9"
+KILLS: dict[str, Fault] = {
+    f"{KILL} {kind}": faults.kill_one(kind)
+    for kind in ("node", "gateway", "broker", "ingest", "influxd", "dashboard")
+}
+EVERYTHING: dict[str, Fault] = {KILL: faults.kill_some, **KILLS, **FAULTS, **RESTARTS}
 #: What fits into a minute: one of each sort, and each component killed.
 SHORT = (
-    KILL, "restart broker, ingest, gateway", "site.db damaged", "gateway cut off", "ingest's wire silent",
-    "clock an hour ahead", "broker's disk full, broker killed", KILL,
+    "kill -9 broker", "kill -9 node", "kill -9 gateway", "restart broker, ingest, gateway", "site.db damaged",
+    "gateway cut off", "ingest's wire silent", "clock an hour ahead", "kill -9 influxd", "kill -9 broker",
+    "kill -9 ingest",
 )  # fmt: skip
 
 
@@ -92,6 +98,11 @@ class Played:
     ledger: list[str] = field(default_factory=list)
     duration_s: float = 0.0
 
+    @property
+    def is_whole(self) -> bool:
+        """Nothing lost, nothing doubled, and nothing that did not come back."""
+        return self.account.is_whole and not self.troubles
+
 
 class Player:
     """Plays on one running hall."""
@@ -112,7 +123,9 @@ class Player:
             looking = [
                 tasks.create_task(self._look(), name="look"), tasks.create_task(self._watch_screens(), name="screens")
             ]  # fmt: skip
-            people = [tasks.create_task(node.play(PLUG_PAUSE_S), name=node.device) for node in self.hall.nodes]
+            people = [
+                tasks.create_task(node.play(PLUG_PAUSE_S), name=node.device) for node in self.hall.nodes
+            ]
             self._await_chain("start", began_s)
             await self._until_recovered()
             for name in order:
@@ -132,7 +145,7 @@ class Player:
         return self.played
 
     async def _one(self, name: str) -> None:
-        fault = faults.kill_some if name == KILL else {**FAULTS, **RESTARTS}[name]
+        fault = EVERYTHING[name]
         before = {member.name: member.tally.kills for member in self.hall.members.values()}
         try:
             since_s = await fault(self.scene)
@@ -142,9 +155,10 @@ class Player:
         self.played.faults[name] = self.played.faults.get(name, 0) + 1
         killed = [m for m in self.hall.members.values() if m.tally.kills > before[m.name]]
         self._tell(f"{name}: {', '.join(m.name for m in killed)}" if killed else name)
-        for member in killed if name == KILL else ():
+        is_kill = name.startswith(KILL)
+        for member in killed if is_kill else ():
             self._await_member(member.kind, member.name, since_s)
-        if name != KILL:
+        if not is_kill:
             self._await_chain(name, since_s)
             if name.startswith("InfluxDB"):
                 self._await_member("influxd", "influxd", since_s, label=name)
@@ -171,7 +185,9 @@ class Player:
 
     def _await_chain(self, label: str, since_s: float) -> None:
         flows = self._flows(self.hall.nodes, since_s)
-        self._pending.append(Pending(label, since_s, lambda: flows() and self._pages_are_well(), is_chain=True))
+        self._pending.append(
+            Pending(label, since_s, lambda: flows() and self._pages_are_well(), is_chain=True)
+        )
 
     def _flows(self, nodes: list[DockNode], since_s: float) -> Callable[[], bool]:
         """Return whether of each node an edge that was made since then is stored."""
@@ -267,7 +283,6 @@ class Player:
                 before = open_ends
             await asyncio.sleep(0.5)
 
-
     async def _ask_ledger(self) -> None:
         """What the product says itself: every line of every outbox must have come to an end."""
         hall = self.hall
@@ -276,7 +291,8 @@ class Player:
         asked = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "plekvrij", "account", str(day - timedelta(days=1)), str(day + timedelta(days=1)),
             "--data", data, "--plan", str(hall.settings.folder / "hall.plan.yaml"),
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         said, _ = await asked.communicate()
         self.played.ledger = said.decode().splitlines()
@@ -288,7 +304,10 @@ def _states(floors: list[dict[str, Any]]) -> dict[str, str]:
     """Return place -> state, without places in zones that the pages call out of date."""
     old = {zone["id"] for floor in floors for zone in floor["zones"] if zone["stale"]}
     return {
-        place["id"]: place["state"] for floor in floors for place in floor["places"] if place["zone"] not in old
+        place["id"]: place["state"]
+        for floor in floors
+        for place in floor["places"]
+        if place["zone"] not in old
     }
 
 

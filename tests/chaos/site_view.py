@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+
 @dataclass(slots=True)
 class Evidence:
     """The newest word of a dock in the store of this moment, and since when (monotonic s) we have seen it there."""
@@ -49,7 +50,9 @@ class SiteView:
                     (self._rowid,),
                 ).fetchall()
                 waiting = connection.execute("SELECT min(seq), count(*) FROM sink_outbox").fetchone()
-                newest = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'sink_outbox'").fetchone()
+                newest = connection.execute(
+                    "SELECT seq FROM sqlite_sequence WHERE name = 'sink_outbox'"
+                ).fetchone()
             last = newest[0] if newest else 0
             self.lines = (waiting[0] or last + 1, last, waiting[1])
             now = time.monotonic()

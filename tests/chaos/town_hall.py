@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
-import struct
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -17,8 +14,9 @@ from typing import Literal
 from plekvrij import clocks, wiring
 from plekvrij.embedded_broker import EmbeddedBroker, free_port
 from plekvrij.site_processes import SiteProcessSettings, _write_credentials, gateway_config
-from simulators.native_node import ROOT
+from simulators.native_node import ROOT, find_compiler
 from tests.chaos.docks import CHANNELS, DockNode
+from tests.chaos.machine import Disk, SteppedClock
 from tests.chaos.members import Listening, Member, Nats, Process, TimeServer
 from tests.chaos.site_view import SiteView
 from tests.chaos.wires import Wire
@@ -57,61 +55,6 @@ class HallSettings:
     keep: bool = False
 
 
-class Disk:
-    """A small file system of its own when we may make one; it can be filled and emptied."""
-
-    def __init__(self, folder: Path, size_mib: int, kept_in: Path | None) -> None:
-        self.folder, self.kept_in = folder, kept_in
-        self._filler = folder / "filler"
-        folder.mkdir(parents=True)
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs", str(folder)]
-        self.is_own = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
-
-    def fill(self) -> None:
-        """Leave no byte free."""
-        with self._filler.open("ab", buffering=0) as filler, contextlib.suppress(OSError):
-            while True:
-                filler.write(bytes(65536))
-        with self._filler.open("ab", buffering=0) as filler, contextlib.suppress(OSError):
-            while True:
-                filler.write(bytes(512))
-
-    def free(self) -> None:
-        self._filler.unlink(missing_ok=True)
-
-    def set_read_only(self, is_read_only: bool) -> bool:
-        """Return whether it worked: nobody may hold a file open for writing."""
-        mode = "ro" if is_read_only else "rw"
-        done = subprocess.run(["mount", "-o", f"remount,{mode}", str(self.folder)], capture_output=True, check=False)
-        return done.returncode == 0
-
-    def give_back(self) -> None:
-        if self.is_own:
-            if self.kept_in is not None:
-                shutil.copytree(self.folder, self.kept_in)
-            subprocess.run(["umount", "-l", str(self.folder)], check=False)
-
-
-class SteppedClock:
-    """The wall clock of one process, to be set forward and back."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._file = folder / f"{name}.clock"
-        self.set(0.0)
-        self.library = folder / "clock_step.so"
-        if not self.library.exists():
-            source = Path(__file__).with_name("clock_step.c")
-            subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", self.library, source, "-ldl"], check=True)
-
-    def set(self, offset_s: float) -> None:
-        with self._file.open("r+b" if self._file.exists() else "wb") as file:
-            file.write(struct.pack("<q", round(offset_s * 1e9)))
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"LD_PRELOAD": str(self.library), "CHAOS_CLOCK": str(self._file)}
-
-
 def plan_text(settings: HallSettings) -> str:
     """Return a floor plan: one gateway per floor, its nodes of eight docks each, every second one with PIRs."""
     lines = [f"site: {_SITE}", "name: {nl: Chaosstad, en: Chaos town}", "gateways:"]
@@ -128,8 +71,9 @@ def plan_text(settings: HallSettings) -> str:
                 f"      - id: {floor}-zone-{node + 1}", "        kind: desk",
                 f"        name: {{nl: Zone {floor}{node + 1}, en: Zone {floor}{node + 1}}}",
                 f"        rect: [{10 * node}, 0, 10, 12]", "        islands:",
-                f"          - {{first: {floor}-W{node * CHANNELS + 1}, at: [{10 * node + 2}, 2], columns: 2, rows: 4, "
-                f'sensors: [{"dock, pir" if node % 2 else "dock"}], node: "{floor:04x}00000000{node + 1:04x}"}}',
+                f"          - {{first: {floor}-W{node * CHANNELS + 1}, at: [{10 * node + 2}, 2], columns: 2, rows: 4,",
+                f'             sensors: [{"dock, pir" if node % 2 else "dock"}],',
+                f'             node: "{floor:04x}00000000{node + 1:04x}"}}',
             ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
@@ -200,7 +144,9 @@ async def _build(settings: HallSettings, stack: contextlib.AsyncExitStack) -> To
         stack.callback(disk.give_back)
     broker, port, credentials = await _broker(settings, site, disks["broker"].folder)
     ingest_wire = await stack.enter_async_context(Wire(port))
-    gateway_wires = {gateway.id: await stack.enter_async_context(Wire(port)) for gateway in site.plan.gateways}
+    gateway_wires = {
+        gateway.id: await stack.enter_async_context(Wire(port)) for gateway in site.plan.gateways
+    }
     members: dict[str, Member] = {"broker": broker}
     influx_wire, influx_url = None, None
     if settings.with_influx:
@@ -210,7 +156,16 @@ async def _build(settings: HallSettings, stack: contextlib.AsyncExitStack) -> To
         influx_url = f"http://127.0.0.1:{influx_wire.port}/chaos"
 
     def command(name: str, wire_port: int, *rest: str) -> list[str]:
-        found = [sys.executable, "-m", "plekvrij", name, "--plan", str(plan_file), "--policy", str(policy_file)]
+        found = [
+            sys.executable,
+            "-m",
+            "plekvrij",
+            name,
+            "--plan",
+            str(plan_file),
+            "--policy",
+            str(policy_file),
+        ]
         user = rest[1] if name == "gateway" else name
         user = Path(user).stem
         if user in credentials:
@@ -223,7 +178,9 @@ async def _build(settings: HallSettings, stack: contextlib.AsyncExitStack) -> To
     data = str(disks["data"].folder)
     page_port = free_port()
     influx = {"PLEKVRIJ_INFLUX": influx_url} if influx_url else {}
-    members["ingest"] = process("ingest", "ingest", command("ingest", ingest_wire.port, "--data", data), influx)
+    members["ingest"] = process(
+        "ingest", "ingest", command("ingest", ingest_wire.port, "--data", data), influx
+    )
     members["dashboard"] = process(
         "dashboard", "dashboard", command("dashboard", port, "--data", data, "--port", str(page_port)), {}
     )
@@ -240,12 +197,22 @@ async def _build(settings: HallSettings, stack: contextlib.AsyncExitStack) -> To
     view = SiteView(disks["data"].folder / "site.db")
     floors = [floor.id for floor in site.plan.floors]
     return TownHall(
-        settings, members, nodes, gateway_wires, ingest_wire, influx_wire, disks, stepped, view, page_port, floors
+        settings,
+        members,
+        nodes,
+        gateway_wires,
+        ingest_wire,
+        influx_wire,
+        disks,
+        stepped,
+        view,
+        page_port,
+        floors,
     )
 
 
 def _clocks(folder: Path, gateways: list[str]) -> dict[str, SteppedClock]:
-    if shutil.which("cc") is None:
+    if find_compiler() is None:
         return {}
     return {gateway: SteppedClock(folder, gateway) for gateway in gateways}
 
@@ -260,7 +227,12 @@ def _nodes(site: wiring.Site, settings: HallSettings) -> list[DockNode]:
                 with_pir.add(sensor.device)
     return [
         DockNode(
-            device, site.plan.devices[device], found, settings.folder, settings.seed, has_pir=device in with_pir
+            device,
+            site.plan.devices[device],
+            found,
+            settings.folder,
+            settings.seed,
+            has_pir=device in with_pir,
         )
         for device, found in sorted(places.items())
     ]
@@ -274,11 +246,13 @@ async def _broker(
         nats = Nats(EmbeddedBroker(folder, site.plan), f"plekvrij/{VERSION}/{_SITE}")
         await nats.broker.__aenter__()  # it makes port and passwords; started again in its turn
         await nats.finish()
-        return nats, nats.broker.port, _write_credentials(settings.folder / "credentials", nats.broker.credentials)
+        return (
+            nats,
+            nats.broker.port,
+            _write_credentials(settings.folder / "credentials", nats.broker.credentials),
+        )
     port = free_port()
     config = settings.folder / "mosquitto.conf"
     config.write_text(MOSQUITTO_CONFIG.format(port=port, folder=folder))
     command = [MOSQUITTO, "-c", str(config)]
     return Listening("broker", "broker", command, port, settings.folder / "logs" / "mosquitto.log"), port, {}
-
-

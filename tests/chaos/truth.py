@@ -16,8 +16,9 @@ from typing import Any
 from tests.chaos.docks import DockNode, Edge
 from tests.chaos.site_view import Evidence, SiteView, read_only
 
-#: A word in the store may take this long to a screen, s; then a screen that says otherwise is wrong.
-SHOWN_WITHIN_S = 5.0
+#: A word in the store may take this long to a screen on a machine that others share, s; then a screen that says
+#: otherwise is wrong. (It takes 5 s when ingest has a backlog to drain first: until then it tells nobody anything.)
+SHOWN_WITHIN_S = 15.0
 HEADER_BYTES = 100
 
 
@@ -57,7 +58,9 @@ def settle_account(database: Path, aside_ids: set[str], nodes: Iterable[DockNode
         ).fetchall()
         refused = connection.execute("SELECT reason, payload FROM quarantine").fetchall()
     in_quarantine = dict(_refused_ids(refused))
-    stored = Counter((id_, device, int(channel), int(value), seq) for id_, device, channel, value, seq in rows)
+    stored = Counter(
+        (id_, device, int(channel), int(value), seq) for id_, device, channel, value, seq in rows
+    )
     for node in nodes:
         node.journal.read_on()
         for edge in node.journal.edges.values():
@@ -149,7 +152,11 @@ class ScreenWatch:
         """What was suspected a look ago stands when the store has no newer word: the page may have been quicker."""
         for place, (node, channel, then, seen) in self._suspected.items():
             if self.view.evidence.get((node.device, channel)) == then:
-                said = "the store knows nothing of it" if then is None else "its dock was stored as in use before"
+                said = (
+                    "the store knows nothing of it"
+                    if then is None
+                    else "its dock was stored as in use before"
+                )
                 self.wrong.setdefault(place, f"{place} was shown free, and {said} ({seen})")
         self._suspected.clear()
 
