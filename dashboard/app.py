@@ -11,6 +11,9 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse
 
+from dashboard.accounts import pages as account_pages
+from dashboard.accounts.book import AccountBook
+from dashboard.accounts.gate import Gate
 from dashboard.api import routes as api_routes
 from dashboard.council import pages as council_pages
 from dashboard.council.versions import MemoryVersions, PolicyVersions
@@ -61,13 +64,15 @@ def create_app(
     rules: Policy | None = None,
     versions: PolicyVersions | None = None,
     taps: TapStore | None = None,
+    accounts: AccountBook | None = None,
 ) -> FastAPI:
     """Return the application. Run it in the event loop that feeds `live`.
 
     Open screens never finish by themselves: call `app.state.close_streams()` before stopping uvicorn, and give
     it a graceful shutdown limit of a few seconds. Without `walks`, walk tests hear nothing and are not kept; without
     `rules` the page of the works council tells the rules of a site that wrote none; `versions` and `taps` are kept in
-    memory when nobody says where. Without `usage` the history page is empty.
+    memory when nobody says where. Without `usage` the history page is empty; without `accounts` nobody can log in, and
+    the passwords in the settings count.
     """
     static = StaticFilesBundle(version, settings.theme_css)
     feed = LiveFeed(plan, live, clock, settings, static.build)
@@ -117,6 +122,9 @@ def create_app(
     app.include_router(desk_pages.make_router(context, taps))
     app.include_router(walk_pages.make_router(context, walks))
     app.include_router(council_pages.make_router(context, rules, versions))
+    gate = None if accounts is None else Gate(accounts)
+    if gate is not None:
+        app.include_router(account_pages.make_router(context, gate))
 
     @app.api_route(
         "/api/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
@@ -131,6 +139,7 @@ def create_app(
         settings=settings,
         staff_csp=lambda: staff_policy(script_hashes),
         not_found=lambda: context.render("start/not_found.html", status=404),
+        door=gate,
     )
     app.state.live_feed = feed
     app.state.close_streams = close_streams

@@ -12,6 +12,7 @@ import ipaddress
 from collections.abc import Callable
 from contextvars import ContextVar
 from http.cookies import CookieError, SimpleCookie
+from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -25,8 +26,33 @@ from dashboard.settings import DashboardSettings
 current_language: ContextVar[i18n.Language] = ContextVar("current_language", default=i18n.DEFAULT_LANGUAGE)
 
 #: Everything that exists; the catch-all of Dash would otherwise answer 200 to any address.
-_KNOWN_PREFIXES = ("/wall/", "/desk/", "/api/", "/static/", "/staff/", "/map/", "/walk/", "/council/")
-_KNOWN_PATHS = frozenset({"/", "/wall", "/council", "/live", "/staff", "/walk", "/healthz", "/favicon.ico"})
+_KNOWN_PREFIXES = (
+    "/setup/",
+    "/account/",
+    "/wall/",
+    "/desk/",
+    "/api/",
+    "/static/",
+    "/staff/",
+    "/map/",
+    "/walk/",
+    "/council/",
+)
+_KNOWN_PATHS = frozenset(
+    {
+        "/login",
+        "/logout",
+        "/account",
+        "/",
+        "/wall",
+        "/council",
+        "/live",
+        "/staff",
+        "/walk",
+        "/healthz",
+        "/favicon.ico",
+    }
+)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _STRICT = (
@@ -57,6 +83,16 @@ def staff_policy(script_hashes: list[str]) -> str:
     )
 
 
+class Door(Protocol):
+    """Accounts, where a site has some; they stand in for the passwords in the settings."""
+
+    @property
+    def is_in_use(self) -> bool: ...
+
+    def check(self, scope: Scope, headers: Headers) -> Response | None:
+        """Return a refusal, None to let in."""
+
+
 class Guard:
     """Checks host, origin and staff access; sets language, security headers and our own 404."""
 
@@ -66,11 +102,13 @@ class Guard:
         settings: DashboardSettings,
         staff_csp: Callable[[], str],
         not_found: Callable[[], Response],
+        door: Door | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
         self._staff_csp = staff_csp
         self._not_found = not_found
+        self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # we have none; Dash would open one
@@ -114,6 +152,8 @@ class Guard:
         if path not in _KNOWN_PATHS and not path.startswith(_KNOWN_PREFIXES):
             return self._not_found()
         settings = self._settings
+        if self._door is not None and self._door.is_in_use:
+            return self._door.check(scope, headers)
         if _is_for_staff(scope["method"], path):
             return _check("staff", (settings.staff_password,), scope, headers)
         if path.startswith("/council/"):

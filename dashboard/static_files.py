@@ -22,6 +22,7 @@ _FILES: Mapping[str, tuple[str, str]] = {
     "wall.css": ("wall/wall.css", "text/css"),
     "wall.js": ("wall/wall.js", "text/javascript"),
     "desk.css": ("desk_page/desk.css", "text/css"),
+    "accounts.css": ("accounts/accounts.css", "text/css"),
     "council.css": ("council/council.css", "text/css"),
     "why.css": ("why/why.css", "text/css"),
     "walk.css": ("walk/walk.css", "text/css"),

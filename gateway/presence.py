@@ -90,6 +90,7 @@ class Presence:
             publisher.ingest_said(
                 is_subscribed=health.is_subscribed and not message.retained,
                 receipts=health.receipts and hears_receipts,
+                is_busy=health.store.get("state", "live") != "live",
             )
             if uptime_s is None or health.uptime_s < uptime_s:
                 self.due.set()

@@ -35,6 +35,8 @@ TICK_S = 5.0
 #: What was sent and is not on a receipt after this, s of real time, while receipts come, is sent again. Lower sends
 #: more twice when ingest is busy, higher lets a hole stand longer.
 AGAIN_S = 15.0
+#: The pause doubles up to this, s, as long as nothing new comes onto the receipts: a site that is slow gets no slower.
+LONGEST_AGAIN_S = 600.0
 #: While rows wait for a time server, look again this often, s.
 CLOCK_S = 1.0
 
@@ -76,6 +78,7 @@ class Publisher:
         self._receipt_came = asyncio.Event()
         self._sent_upto = 0  # the broker has every row up to this line
         self._round = 0  # grows whenever sending begins again further back
+        self._patience_s = AGAIN_S
         self._owed = (0, 0.0)  # the lowest line without receipt, and since when it is that
 
     def connection_changed(self, connected: bool) -> None:
@@ -88,8 +91,10 @@ class Publisher:
             for publish in self._under_way:
                 publish.cancel()
 
-    def ingest_said(self, *, is_subscribed: bool, receipts: bool = False) -> None:
-        """Take what ingest said on the connection of this moment."""
+    def ingest_said(self, *, is_subscribed: bool, receipts: bool = False, is_busy: bool = False) -> None:
+        """Take what ingest said on the connection of this moment; busy with a backlog it owes nothing yet."""
+        if is_busy:
+            self._owed = self._owed[0], time.monotonic()
         if receipts != self._gives_receipts:
             self._gives_receipts = receipts
             self._begin_after(0)
@@ -126,8 +131,9 @@ class Publisher:
             self.counters["receipted"] += went
             lowest = receipt.missing[0][0] if receipt.missing else receipt.upto + 1
             if lowest > self._sent_upto or lowest != self._owed[0]:
-                self._owed = lowest, time.monotonic()
-            elif time.monotonic() - self._owed[1] > AGAIN_S:
+                self._owed, self._patience_s = (lowest, time.monotonic()), AGAIN_S
+            elif time.monotonic() - self._owed[1] > self._patience_s:
+                self._patience_s = min(2 * self._patience_s, LONGEST_AGAIN_S)
                 log.warning("sent_again", from_line=lowest, to_line=self._sent_upto)
                 self.counters["sent_again"] += self._sent_upto - lowest + 1
                 self._begin_after(lowest - 1)

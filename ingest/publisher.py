@@ -29,7 +29,8 @@ class Outbound:
         states: topic -> retained state; a newer one replaces what still waits.
         said: topic and payload, not retained, in order: decisions and replies.
         commands: to devices; per device and channel the newest wins.
-        receipts: topic -> what is on disk of a gateway's outbox, not retained; a newer one replaces what still waits.
+        receipts: topic -> what is on disk of a gateway's outbox, not retained and not acknowledged, because it is
+            repeated; a newer one replaces what still waits.
     """
 
     states: dict[str, bytes] = field(default_factory=dict)
@@ -94,7 +95,7 @@ class Publisher:
             *(self._publish(topic, payload, retain=False) for topic, payload in said),
             *(self._publish(self._command_topic(c), encode(c), retain=False) for _, c in alive),
             *(self._publish(topic, payload, retain=True) for topic, payload in states),
-            *(self._publish(topic, payload, retain=False) for topic, payload in receipts),
+            *(self._publish(topic, payload, retain=False, qos=0) for topic, payload in receipts),
         )
         results = iter(fine)
         self._said.extendleft(reversed([item for item in said if not next(results)]))
@@ -112,9 +113,9 @@ class Publisher:
     def _command_topic(self, command: Command) -> str:
         return self._topics.command(command.gateway, command.device)
 
-    async def _publish(self, topic: str, payload: bytes, *, retain: bool) -> bool:
+    async def _publish(self, topic: str, payload: bytes, *, retain: bool, qos: int = 1) -> bool:
         try:
-            await self._link.publish(topic, payload, qos=1, retain=retain)
+            await self._link.publish(topic, payload, qos=qos, retain=retain)
         except BrokerUnreachable:
             self.counters["failed"] += 1
             return False

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from plekvrij import (
     account_command,
+    accounts_command,
+    broker_files_command,
     care_commands,
     channel_commands,
     export_command,
@@ -223,6 +225,8 @@ COMMANDS: dict[str, CommandSpec] = {
         *care_commands.COMMANDS,
         *export_command.COMMANDS,
         *account_command.COMMANDS,
+        *accounts_command.COMMANDS,
+        *broker_files_command.COMMANDS,
         *qr_command.COMMANDS,
         CommandSpec(
             "replay",

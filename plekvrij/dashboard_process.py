@@ -49,6 +49,7 @@ async def serve(
     Raises:
         SettingInvalid: the port is taken.
     """
+    from dashboard.accounts.book import AccountBook
     from dashboard.app import create_app
     from dashboard.council.versions import VersionFolder
     from dashboard.desk_page.taps import TapFolder
@@ -80,6 +81,7 @@ async def serve(
             rules=site.policy,
             versions=VersionFolder(database.parent / "policies"),
             taps=TapFolder(database.parent / "taps", site.policy.settings.privacy.desk_level_days),
+            accounts=AccountBook(sqlite_driver.connect, database.parent / "accounts.db"),
             settings=DashboardSettings(
                 allowed_hosts=(*LOOPBACK_HOSTS, host),
                 staff_password=staff_password,

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import segno
+from markupsafe import Markup
 
 from dashboard.i18n import N_, words
 from dashboard.page_context import make_templates
@@ -98,6 +99,15 @@ def _card(place: Place, zone: Text, floor: Floor, address: str) -> Card:
     sentence = _FIXED if place.fixed else _OPEN
     sentences = (("nl", words("nl")(sentence)), ("en", words("en")(sentence)))
     return Card(place, zone, floor, address, code, size, sentences)
+
+
+def drawing_of(text: str) -> Markup:
+    """Return a QR code as an inline SVG, dark on white whatever the page; say beside it what it holds."""
+    path, side = _path(text)
+    return Markup(  # noqa: S704 - made of numbers
+        f'<svg class="qr" viewBox="0 0 {side} {side}" aria-hidden="true"><path fill="#fff" d="M0 0h{side}v{side}H0z"/>'
+        f'<path d="{path}"/></svg>'
+    )
 
 
 def _path(address: str) -> tuple[str, int]:

@@ -89,7 +89,7 @@ class Box:
     def __init__(self) -> None:
         self.hangs = False
 
-    async def take(self, limit: int) -> list[Any]:
+    async def take(self, limit: int, after: int = 0) -> list[Any]:
         if self.hangs:
             await asyncio.Event().wait()
         return []
@@ -100,7 +100,7 @@ class Box:
     async def stats(self) -> OutboxStats:
         if self.hangs:
             await asyncio.Event().wait()
-        return OutboxStats(0, 0, 0.0, 0, 0)
+        return OutboxStats(0, 0, 0.0, 0, 0, "0a1b2c3d", 1, 0)
 
 
 class Waiting(Source):

@@ -198,6 +198,7 @@ class MadeSite:
     taps: MemoryTaps = field(default_factory=MemoryTaps)
     close: Any = None
     usage: Any = None
+    accounts: Any = None
     _skipped_s: float = 0.0
     _repeat: bool = True
 
@@ -439,6 +440,7 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
             rules=RULES,
             versions=made_versions(),
             taps=site.taps,
+            accounts=site.accounts,
         )
         server = uvicorn.Server(
             uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1)
@@ -487,9 +489,9 @@ def served() -> Callable[..., Any]:
     """`with served(usage=reader) as site:` serves a half-full town hall of its own until the block ends."""
 
     @contextmanager
-    def serving(*, usage: Any = None, **settings: Any) -> Iterator[MadeSite]:
+    def serving(*, usage: Any = None, accounts: Any = None, **settings: Any) -> Iterator[MadeSite]:
         made = new_site()
-        made.usage = usage
+        made.usage, made.accounts = usage, accounts
         made.fill()
         with serve(made, **settings):
             made.tell()

@@ -23,6 +23,7 @@ from ingest.stores.schema import (
     to_ms,
 )
 from workplace.events import Decision, SensorEvent
+from workplace.loss_events import Canary
 from workplace.ports import ZoneBin
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -195,6 +196,7 @@ def test_every_line_uses_the_fields_and_types_of_the_schema() -> None:
             GatewayBin("gw-1", NINE, 5, 1.5, 300, 2, 0, clock_synced=True, coverage_pct=100.0)
         ),
         encoder.decision(decision),
+        encoder.canary(Canary(id="canary-1", site="hq", gateway="gw-1", at=NINE), 0.25),
     )
     assert {parse(line[1])[0] for line in lines if line is not None} == set(MEASUREMENTS)
     patterns = {"int": r"-?\d+i", "float": r"-?[\d.e+-]+", "text": r'".*"'}

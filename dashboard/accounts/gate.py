@@ -1,0 +1,60 @@
+"""The door: which account a request comes from, and whether its role may be there."""
+
+from __future__ import annotations
+
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import Scope
+
+from dashboard.accounts.book import Account, AccountBook
+from dashboard.accounts.roles import SAFE_METHODS, who_may
+
+SESSION_COOKIE = "plekvrij_session"
+#: Addresses whose reading is not kept: they tell of no place, or belong to a page that is kept already.
+_UNLOGGED = ("/account", "/logout", "/staff/_dash-component-suites/", "/staff/assets/", "/staff/_favicon")
+
+
+def session_token(headers: Headers) -> str | None:
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(SESSION_COOKIE)
+    except CookieError:
+        return None
+    return None if morsel is None else morsel.value
+
+
+class Gate:
+    """Stands in for passwords as soon as there is an account."""
+
+    def __init__(self, book: AccountBook) -> None:
+        self.book = book
+        self.refused = 0
+
+    @property
+    def is_in_use(self) -> bool:
+        return self.book.has_any
+
+    def account(self, headers: Headers) -> Account | None:
+        token = session_token(headers)
+        return None if token is None else self.book.whose(token)
+
+    def check(self, scope: Scope, headers: Headers) -> Response | None:
+        """Return a refusal, or None and keep in the log that this account did or read this."""
+        method, path = str(scope["method"]), str(scope["path"])
+        roles = who_may(method, path)
+        if roles is None:
+            return None
+        account = self.account(headers)
+        if account is None:
+            self.refused += 1
+            if method in SAFE_METHODS and "text/html" in headers.get("accept", ""):
+                return RedirectResponse(f"/login?to={quote(path)}", status_code=303)
+            return PlainTextResponse("log in first: /login\n", status_code=401)
+        if account.role not in roles:
+            self.refused += 1
+            return PlainTextResponse(f"not for the role {account.role}\n", status_code=403)
+        if not path.startswith(_UNLOGGED):
+            self.book.note(account, method, path)
+        return None

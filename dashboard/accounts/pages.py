@@ -1,0 +1,214 @@
+"""`/login`, `/logout`, `/setup/<token>` and `/account`: plain forms, no script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from dashboard.accounts.book import LONGEST_S, Account, Refused
+from dashboard.accounts.gate import SESSION_COOKIE, Gate, session_token
+from dashboard.accounts.roles import Role
+from dashboard.guard import current_language
+from dashboard.i18n import N_, words
+from dashboard.page_context import PageContext
+from dashboard.qr_sheet.sheet import drawing_of
+
+T = TypeVar("T")
+#: What can be wrong, in words.
+_WHY = {
+    "wrong": N_("This does not fit. Check name, password and code."),
+    "code_needed": N_("Also type the code of your authenticator."),
+    "no_link": N_("This link was used or is too old. Ask for a new one."),
+    "weak": N_("Choose a longer password: at least 12 signs, and not your name."),
+    "unequal": N_("The two passwords differ."),
+}
+ROLE_NAMES: dict[Role, str] = {
+    "staff": N_("counter and hosts"),
+    "facility": N_("facility"),
+    "installer": N_("installer"),
+    "works_council": N_("works council"),
+    "admin": N_("administration"),
+}
+#: Where a role begins.
+_HOME = {"works_council": "/council", "installer": "/walk"}
+#: One hash takes 64 MiB and a twentieth of a second or more: never many at once.
+_HASHES_AT_ONCE = 2
+
+Text = Annotated[str, Form(max_length=400)]
+
+
+class Desk:
+    """What the forms of accounts do. Hashing takes its time, so never many at once and never on the event loop."""
+
+    def __init__(self, context: PageContext, gate: Gate) -> None:
+        self._context = context
+        self._gate = gate
+        self._book = gate.book
+        self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
+
+    async def enter(self, request: Request, name: str, password: str, code: str, to: str) -> Response:
+        caller = _caller(request)
+        try:
+            token = await self._slowly(lambda: self._book.enter(name, password, code, caller))
+        except Refused as refused:
+            status = 429 if refused.reason == "wait" else 403
+            answer = self.login_page(to, _why(refused), name, status)
+            if refused.reason == "wait":
+                answer.headers["Retry-After"] = str(max(1, round(refused.wait_s)))
+            return answer
+        account = self._book.whose(token)
+        home = _HOME.get(account.role, "/staff/") if account is not None else "/"
+        answer = RedirectResponse(_inside(to) or home, status_code=303)
+        answer.set_cookie(
+            SESSION_COOKIE,
+            token,
+            max_age=int(LONGEST_S),
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+    def leave(self, request: Request, *, everywhere: bool) -> Response:
+        token = session_token(request.headers)
+        account = None if token is None else self._book.whose(token)
+        if account is not None and everywhere:
+            self._book.leave_everywhere(account.name)
+        elif token is not None:
+            self._book.leave(token)
+        answer = RedirectResponse("/login", status_code=303)
+        answer.delete_cookie(SESSION_COOKIE)
+        return answer
+
+    def setup_page(self, token: str, refused: Refused | None = None) -> Response:
+        name = self._book.owner_of_link(token)
+        if name is None:
+            refused = Refused("no_link")
+        status = 410 if name is None else 200 if refused is None else 403
+        problem = "" if refused is None else _why(refused)
+        return self._context.render("accounts/setup.html", status=status, name=name, problem=problem)
+
+    async def set_up(self, token: str, password: str, again: str) -> Response:
+        try:
+            if password != again:
+                raise Refused("unequal")
+            name = await self._slowly(lambda: self._book.set_up(token, password))
+        except Refused as refused:
+            return self.setup_page(token, refused)
+        return self.login_page("", name=name)
+
+    async def change_password(self, request: Request, old: str, password: str, again: str) -> Response:
+        account = self._gate.account(request.headers)
+        if account is None:
+            return RedirectResponse("/login", status_code=303)
+        caller = _caller(request)
+        try:
+            if password != again:
+                raise Refused("unequal")
+            await self._slowly(lambda: self._book.change_password(account.name, old, password, caller))
+        except Refused as refused:
+            return self.account_page(account, problem=_why(refused), status=403)
+        return self.login_page("", name=account.name)
+
+    def keep_code(self, request: Request, secret: str, code: str) -> Response:
+        account = self._gate.account(request.headers)
+        if account is None:
+            return RedirectResponse("/login", status_code=303)
+        try:
+            self._book.keep_code(account.name, secret, code)
+        except Refused as refused:
+            return self.account_page(account, problem=_why(refused), status=403)
+        return RedirectResponse("/account?done=code", status_code=303)
+
+    def login_page(self, to: str, problem: str = "", name: str = "", status: int = 200) -> Response:
+        return self._context.render(
+            "accounts/login.html", status=status, to=_inside(to), problem=problem, name=name
+        )
+
+    def account_page(
+        self, account: Account, problem: str = "", done: str = "", status: int = 200
+    ) -> Response:
+        secret = "" if account.has_code else self._book.new_code_secret()
+        site = quote(self._context.plan.site)
+        uri = f"otpauth://totp/{site}:{quote(account.name)}?secret={secret}&issuer={site}"
+        return self._context.render(
+            "accounts/account.html",
+            status=status,
+            account=account,
+            role_names=ROLE_NAMES,
+            secret=secret,
+            drawing=drawing_of(uri) if secret else "",
+            problem=problem,
+            done=done,
+        )
+
+    async def _slowly(self, work: Callable[[], T]) -> T:
+        async with self._hashing:
+            return await asyncio.to_thread(work)
+
+
+def make_router(context: PageContext, gate: Gate) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+    desk = Desk(context, gate)
+
+    @router.get("/login")
+    async def login(to: str = "") -> Response:
+        return desk.login_page(to)
+
+    @router.post("/login")
+    async def enter(
+        request: Request, name: Text = "", password: Text = "", code: Text = "", to: Text = ""
+    ) -> Response:
+        return await desk.enter(request, name, password, code, to)
+
+    @router.post("/logout")
+    async def leave(request: Request, everywhere: Text = "") -> Response:
+        return desk.leave(request, everywhere=bool(everywhere))
+
+    @router.get("/setup/{token}")
+    async def link(token: str) -> Response:
+        return desk.setup_page(token)
+
+    @router.post("/setup/{token}")
+    async def set_up(token: str, password: Text = "", again: Text = "") -> Response:
+        return await desk.set_up(token, password, again)
+
+    @router.get("/account")
+    async def own(request: Request, done: str = "") -> Response:
+        account = gate.account(request.headers)
+        if account is None:
+            return RedirectResponse("/login", status_code=303)
+        return desk.account_page(account, done=done)
+
+    @router.post("/account/password")
+    async def change(request: Request, old: Text = "", password: Text = "", again: Text = "") -> Response:
+        return await desk.change_password(request, old, password, again)
+
+    @router.post("/account/code")
+    async def code(request: Request, secret: Text = "", code: Text = "") -> Response:
+        return desk.keep_code(request, secret, code)
+
+    return router
+
+
+def _why(refused: Refused) -> str:
+    said = words(current_language.get())
+    if refused.reason == "wait":
+        return said("Too many tries. Wait {seconds} s.").format(seconds=max(1, round(refused.wait_s)))
+    return said(_WHY[refused.reason])
+
+
+def _caller(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
+
+
+def _inside(to: str) -> str:
+    """Return an address of ours, or nothing: nobody may be sent elsewhere from here."""
+    is_ours = to.startswith("/") and not to.startswith("//") and "\\" not in to and ":" not in to
+    return to if is_ours else ""

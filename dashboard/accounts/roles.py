@@ -1,0 +1,45 @@
+"""Which role may call what. A role is a job, not a person."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Role = Literal["staff", "facility", "installer", "works_council", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_EVERYBODY_KNOWN = frozenset(ROLES)
+#: Sees single places, and asks, extends and releases.
+_AT_PLACES: frozenset[Role] = frozenset({"staff", "facility", "admin"})
+#: Changes what hangs where.
+_BUILDS: frozenset[Role] = frozenset({"facility", "installer", "admin"})
+_WALKS: frozenset[Role] = frozenset({"staff", "facility", "installer", "admin"})
+_STOPS: frozenset[Role] = frozenset({"works_council", "staff", "facility", "admin"})
+#: Areas under a first level, the longest match counts: path -> who may be there.
+_AREAS: dict[str, frozenset[Role]] = {
+    "/staff": _AT_PLACES,
+    "/staff/plan": _BUILDS,
+    "/staff/devices": _BUILDS,
+    "/map": _AT_PLACES,
+    "/walk": _WALKS,
+    "/council/switch": _STOPS,
+    "/account": _EVERYBODY_KNOWN,
+    "/logout": _EVERYBODY_KNOWN,
+}
+
+
+def who_may(method: str, path: str) -> frozenset[Role] | None:
+    """Return the roles that may call an address; None: it is open to everybody.
+
+    Of the interface, changes and the decisions about single places are for who sees places.
+    """
+    parts = path.rstrip("/").split("/")
+    for length in range(len(parts), 1, -1):
+        area = _AREAS.get("/".join(parts[:length]))
+        if area is not None:
+            return area
+    if path.startswith("/council/"):
+        return _STOPS
+    if path.startswith("/api/") and (method not in SAFE_METHODS or "decisions" in parts):
+        return _AT_PLACES
+    return None

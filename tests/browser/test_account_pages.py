@@ -1,0 +1,103 @@
+"""Log-in, set-up and account in a real browser: by keyboard alone, on each size, in both languages."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyotp
+import pytest
+from playwright.sync_api import Page, expect
+
+from dashboard.accounts.book import AccountBook
+
+AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
+PASSWORD = "kruiwagen lantaarn zeven"
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> AccountBook:
+    return AccountBook(sqlite3.connect, tmp_path_factory.mktemp("accounts") / "accounts.db")
+
+
+@pytest.fixture(scope="module")
+def guarded(served: Any, book: AccountBook) -> Iterator[Any]:
+    book.set_up(book.add("balie-1", "staff"), PASSWORD)
+    with served(accounts=book) as site:
+        yield site
+
+
+def check(page: Page, shoot: Callable[..., None], name: str) -> None:
+    """Axe finds nothing, nothing is wider than the screen, and a picture is kept."""
+    shoot(page, name, full=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.evaluate(AXE.read_text())
+    found = page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+        ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 160))]))"
+    )
+    assert found == [], json.dumps(found, indent=1)
+
+
+@pytest.mark.parametrize(
+    ("size", "lang"), [((1920, 1080), "nl"), ((1080, 1920), "nl"), ((390, 844), "nl"), ((390, 844), "en")]
+)
+def test_the_way_in_by_keyboard(
+    guarded: Any, book: AccountBook, pages: Any, shoot: Callable[..., None], size: tuple[int, int], lang: str
+) -> None:
+    name = f"facilitair-{size[0]}-{lang}"
+    look = f"account_{size[0]}_{lang}"
+    page = pages.open(
+        f"{guarded.url}/setup/{book.add(name, 'facility')}?lang={lang}", size=size, bypass_csp=True
+    )
+    check(page, shoot, f"{look}_setup")
+    page.locator("#password").focus()
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("#name")).to_have_value(name)
+    page.locator("#password").focus()
+    page.keyboard.type("iets heel anders")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    check(page, shoot, f"{look}_wrong")
+    page.locator("#password").focus()
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/staff/**")
+    page.goto(f"{guarded.url}/account")
+    check(page, shoot, f"{look}_account")
+    secret = page.locator("main code").inner_text()
+    page.locator("#code").focus()
+    page.keyboard.type(pyotp.TOTP(secret).at(int(time.time())))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_be_visible()
+    check(page, shoot, f"{look}_second_step")
+    page.get_by_role("button").last.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#name")).to_be_visible()
+    page.goto(f"{guarded.url}/staff/")
+    expect(page).to_have_url(f"{guarded.url}/login?to=/staff/")
+    assert [c for c in pages.complaints if "403" not in c] == []
+
+
+def test_a_used_link_says_what_to_do(
+    guarded: Any, book: AccountBook, pages: Any, shoot: Callable[..., None]
+) -> None:
+    page = pages.open(f"{guarded.url}/setup/{'x' * 43}?lang=nl", size=(390, 844), bypass_csp=True)
+    expect(page.get_by_role("alert")).to_contain_text("Vraag een nieuwe")
+    check(page, shoot, "account_used_link")
+
+
+def test_names_cannot_carry_markup(guarded: Any, pages: Any) -> None:
+    page = pages.open(f"{guarded.url}/login?to=/staff/%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E")
+    page.locator("#name").fill('"><img src=x onerror=alert(1)>')
+    page.locator("#password").fill("x" * 20)
+    page.get_by_role("button").click()
+    expect(page.locator("#name")).to_have_value('"><img src=x onerror=alert(1)>')
+    assert page.locator("img").count() == 0
