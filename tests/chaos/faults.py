@@ -17,8 +17,6 @@ from tests.chaos.truth import HEADER_BYTES, ScreenWatch, ids_in_file_aside
 from tests.chaos.wires import Mood, Wire
 
 HOUR_S = 3600.0
-#: So long a fault lasts, s: at least, at most.
-LASTS_S = (3.0, 8.0)
 #: So long a component may try to get ready before the next one starts, s.
 HEAD_START_S = 5.0
 RESTARTED = ("broker", "ingest", "gateway")
@@ -33,9 +31,12 @@ class Scene:
     chance: random.Random
     aside_ids: set[str]
     notes: list[str]
+    #: So long a fault lasts, s: at least, at most.
+    least_s: float
+    most_s: float
 
     def lasts_s(self) -> float:
-        return self.chance.uniform(*LASTS_S)
+        return self.chance.uniform(self.least_s, self.most_s)
 
     def any_gateway(self) -> str:
         return self.chance.choice(sorted(self.hall.gateway_wires))

@@ -110,7 +110,7 @@ class Player:
     def __init__(self, hall: TownHall, seed: int, tell: Callable[[str], None]) -> None:
         self.hall = hall
         self.screens = ScreenWatch(hall.view, hall.nodes)
-        self.scene = Scene(hall, self.screens, random.Random(seed), set(), [])
+        self.scene = Scene(hall, self.screens, random.Random(seed), set(), [], *hall.settings.lasts_s)
         self.played = Played()
         self._tell = tell
         self._pending: list[Pending] = []

@@ -44,7 +44,13 @@ POLICY = f"site: {_SITE}\nmode: shadow\npresence: {{link_up_s: 5, link_down_s: 5
 
 @dataclass(frozen=True, slots=True)
 class HallSettings:
-    """What to build. `nodes`: per gateway; each floor has one gateway."""
+    """What to build.
+
+    Attributes:
+        nodes: per gateway; each floor has one gateway.
+        keep: leave all files behind.
+        lasts_s: how long a fault lasts, at least and at most.
+    """
 
     folder: Path
     broker: BrokerKind = "nats"
@@ -53,6 +59,7 @@ class HallSettings:
     seed: int = 1
     with_influx: bool = True
     keep: bool = False
+    lasts_s: tuple[float, float] = (3.0, 8.0)
 
 
 def plan_text(settings: HallSettings) -> str:
