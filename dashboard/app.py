@@ -31,7 +31,9 @@ from dashboard.static_files import StaticFilesBundle
 from dashboard.walk import pages as walk_pages
 from dashboard.walk.session import Walks
 from dashboard.walk.store import MemoryWalks
+from dashboard.wall import epaper, screen_pages
 from dashboard.wall import pages as wall_pages
+from dashboard.wall.screen_links import ScreenLinks
 from dashboard.why import pages as why_pages
 from workplace import policy
 from workplace.floor_plan import FloorPlan
@@ -64,6 +66,7 @@ def create_app(
     rules: Policy | None = None,
     versions: PolicyVersions | None = None,
     taps: TapStore | None = None,
+    screens: ScreenLinks | None = None,
     accounts: AccountBook | None = None,
 ) -> FastAPI:
     """Return the application. Run it in the event loop that feeds `live`.
@@ -71,10 +74,10 @@ def create_app(
     Open screens never finish by themselves: call `app.state.close_streams()` before stopping uvicorn, and give
     it a graceful shutdown limit of a few seconds. Without `walks`, walk tests hear nothing and are not kept; without
     `rules` the page of the works council tells the rules of a site that wrote none; `versions` and `taps` are kept in
-    memory when nobody says where. Without `usage` the history page is empty; without `accounts` nobody can log in, and
-    the passwords in the settings count.
+    memory when nobody says where. Without `usage` the history page is empty; without `screens` no screen has a link;
+    without `accounts` nobody can log in, and the passwords in the settings count.
     """
-    static = StaticFilesBundle(version, settings.theme_css)
+    static = StaticFilesBundle(version, settings.theme)
     feed = LiveFeed(plan, live, clock, settings, static.build)
     rules, versions = rules or policy.default(plan.site), versions or MemoryVersions()
     context = PageContext(
@@ -95,6 +98,7 @@ def create_app(
 
     walks = walks or Walks(plan, clock, MemoryWalks())
     taps = taps or MemoryTaps()
+    screens = screens or ScreenLinks(None)
     versions.note(rules, clock.now())
 
     def close_streams() -> None:
@@ -107,8 +111,9 @@ def create_app(
             sending = tasks.create_task(feed.run(), name="dashboard-live-feed")
             walking = tasks.create_task(walks.run(), name="dashboard-walks")
             forgetting = tasks.create_task(_forget(taps, clock), name="dashboard-taps")
+            watching = tasks.create_task(screen_pages.keep(screens), name="dashboard-screens")
             yield
-            for task in (sending, walking, forgetting):
+            for task in (sending, walking, forgetting, watching):
                 task.cancel()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
@@ -119,6 +124,8 @@ def create_app(
         why_pages.make_router,
     ):
         app.include_router(make_router(context))
+    app.include_router(screen_pages.make_router(context, screens))
+    app.include_router(epaper.make_router(context, screens))
     app.include_router(desk_pages.make_router(context, taps))
     app.include_router(walk_pages.make_router(context, walks))
     app.include_router(council_pages.make_router(context, rules, versions))
@@ -139,6 +146,7 @@ def create_app(
         settings=settings,
         staff_csp=lambda: staff_policy(script_hashes),
         not_found=lambda: context.render("start/not_found.html", status=404),
+        needs_link=lambda: screen_pages.render_refusal(context, "no_link"),
         door=gate,
     )
     app.state.live_feed = feed

@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard import i18n
-from dashboard.settings import DashboardSettings
+from dashboard.settings import LOOPBACK_HOSTS, DashboardSettings
 
 #: Language of the request being answered; visible in async callbacks and in `to_thread`.
 current_language: ContextVar[i18n.Language] = ContextVar("current_language", default=i18n.DEFAULT_LANGUAGE)
@@ -29,6 +29,7 @@ current_language: ContextVar[i18n.Language] = ContextVar("current_language", def
 _KNOWN_PREFIXES = (
     "/setup/",
     "/account/",
+    "/s/",
     "/wall/",
     "/desk/",
     "/api/",
@@ -53,6 +54,9 @@ _KNOWN_PATHS = frozenset(
         "/favicon.ico",
     }
 )
+#: Every place of a floor at once: for screens with a link and for staff, where links are needed.
+_WHOLE_FLOOR_PATHS = frozenset({"/wall", "/live", "/api/v1/floors"})
+_WHOLE_FLOOR_PREFIXES = ("/wall/", "/api/v1/floors/")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _STRICT = (
@@ -92,6 +96,9 @@ class Door(Protocol):
     def check(self, scope: Scope, headers: Headers) -> Response | None:
         """Return a refusal, None to let in."""
 
+    def sees_places(self, scope: Scope, headers: Headers) -> bool:
+        """Return whether the caller has an account that may see single places."""
+
 
 class Guard:
     """Checks host, origin and staff access; sets language, security headers and our own 404."""
@@ -102,12 +109,14 @@ class Guard:
         settings: DashboardSettings,
         staff_csp: Callable[[], str],
         not_found: Callable[[], Response],
+        needs_link: Callable[[], Response],
         door: Door | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
         self._staff_csp = staff_csp
         self._not_found = not_found
+        self._needs_link = needs_link
         self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,6 +136,8 @@ class Guard:
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 out = MutableHeaders(scope=message)
+                if path.startswith("/s/"):  # the address itself is the key
+                    out.setdefault("referrer-policy", "no-referrer")
                 for name, value in _HEADERS.items():
                     out.setdefault(name, value)
                 out.setdefault("content-security-policy", policy)
@@ -152,6 +163,10 @@ class Guard:
         if path not in _KNOWN_PATHS and not path.startswith(_KNOWN_PREFIXES):
             return self._not_found()
         settings = self._settings
+        if settings.screens_need_links and (
+            path in _WHOLE_FLOOR_PATHS or path.startswith(_WHOLE_FLOOR_PREFIXES)
+        ):
+            return self._check_whole_floor(scope, headers)
         if self._door is not None and self._door.is_in_use:
             return self._door.check(scope, headers)
         if _is_for_staff(scope["method"], path):
@@ -160,12 +175,27 @@ class Guard:
             return _check("council", (settings.council_password, settings.staff_password), scope, headers)
         return None
 
+    def _check_whole_floor(self, scope: Scope, headers: Headers) -> Response | None:
+        """Return a refusal unless the caller is logged in as one who sees places, or knows the password of staff."""
+        if self._door is not None and self._door.is_in_use:
+            return None if self._door.sees_places(scope, headers) else self._needs_link()
+        password = self._settings.staff_password
+        if password is None:
+            return self._needs_link()
+        if _has_password(headers.get("authorization", ""), password):
+            return None
+        refusal = self._needs_link()
+        refusal.status_code = 401
+        refusal.headers["WWW-Authenticate"] = 'Basic realm="staff"'
+        return refusal
+
 
 def _check(role: str, passwords: tuple[str | None, ...], scope: Scope, headers: Headers) -> Response | None:
     """Return a refusal unless the caller knows one of the passwords that are set; without any, is on this machine."""
     known = [password for password in passwords if password is not None]
     if not known:
-        if _is_loopback(scope):
+        # a web server on this machine calls from it too, but by the name that it was called by
+        if _is_loopback(scope) and _host_name(headers.get("host", "")) in LOOPBACK_HOSTS:
             return None
         return PlainTextResponse(
             f"{role} pages answer on this machine only until a {role} password is set\n", status_code=403

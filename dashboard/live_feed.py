@@ -45,7 +45,11 @@ class _FloorStream:
 
 
 def zone_frame(view: ZoneView) -> dict[str, Any]:
-    """Return one zone as it goes to a screen: `n` None means no number may be shown, `g` that it is old."""
+    """Return one zone as it goes to a screen: `n` None means no number may be shown, `g` when it was true if it is old.
+
+    `g` is 0 for a fresh zone, 1 for one that was never heard, else milliseconds of site time.
+    """
+    old = 1 if view.state is None else _milliseconds(view.state.as_of)
     frame: dict[str, Any] = {
         "n": view.free,
         "r": view.reclaimable,
@@ -53,7 +57,7 @@ def zone_frame(view: ZoneView) -> dict[str, Any]:
         "x": view.unknown,
         "c": view.open_capacity,
         "k": view.chip,
-        "g": int(view.freshness != "live"),
+        "g": 0 if view.freshness == "live" else old,
     }
     if view.overflow is not None:
         frame["o"] = [view.overflow.floor, int(view.overflow.is_up), view.overflow.free]

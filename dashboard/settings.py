@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import time
-from pathlib import Path
+
+from dashboard.themes import Theme
 
 #: Names a browser on this machine uses for it.
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -31,7 +32,9 @@ class DashboardSettings:
         extend_minutes: what the desk page asks for.
         desk_requests_per_hour: wishes per place and hour from its desk page; a photographed QR code must
             not keep a place for a day.
-        theme_css: a style sheet of the municipality, read after ours; may set `--basis-*` colours and fonts.
+        screens_need_links: walls, the live stream and the list of all places answer only screens with a link
+            (`plekvrij screens`) and staff. False suits a server that only this machine reaches.
+        theme: colours and font of the municipality (`dashboard.themes.read_theme`).
     """
 
     host: str = "127.0.0.1"
@@ -46,7 +49,8 @@ class DashboardSettings:
     night_until: time = time(6, 30)
     extend_minutes: int = 60
     desk_requests_per_hour: int = 6
-    theme_css: Path | None = None
+    screens_need_links: bool = False
+    theme: Theme | None = None
 
     def is_allowed_host(self, name: str) -> bool:
         """Return whether this server answers to `name`."""

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboard.glyphs import mask_css
+from dashboard.themes import Theme
 
 _HERE = Path(__file__).parent
 #: Name in the address -> file, media type.
@@ -21,6 +22,8 @@ _FILES: Mapping[str, tuple[str, str]] = {
     "page.css": ("static/page.css", "text/css"),
     "wall.css": ("wall/wall.css", "text/css"),
     "wall.js": ("wall/wall.js", "text/javascript"),
+    "epaper.css": ("wall/epaper.css", "text/css"),
+    "refused.css": ("wall/refused.css", "text/css"),
     "desk.css": ("desk_page/desk.css", "text/css"),
     "accounts.css": ("accounts/accounts.css", "text/css"),
     "council.css": ("council/council.css", "text/css"),
@@ -47,13 +50,13 @@ class _Stored:
 class StaticFilesBundle:
     """All static files in memory. `build` changes when any of them does: screens then reload."""
 
-    def __init__(self, version: str, theme_css: Path | None = None) -> None:
+    def __init__(self, version: str, theme: Theme | None = None) -> None:
         self._files = {
             name: _store((_HERE / path).read_bytes(), media) for name, (path, media) in _FILES.items()
         }
         self._files["glyphs.css"] = _store(mask_css().encode(), "text/css")
-        if theme_css is not None:
-            self._files["theme.css"] = _store(theme_css.read_bytes(), "text/css")
+        if theme is not None:
+            self._files["theme.css"] = _store(theme.css.encode(), "text/css")
         marks = "".join(f"{name}={stored.mark};" for name, stored in sorted(self._files.items()))
         self.build = hashlib.sha256(f"{version};{marks}".encode()).hexdigest()[:12]
 

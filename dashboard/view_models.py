@@ -189,12 +189,15 @@ def view_floor(
         # The header already says it of the whole floor; the same chip on each card would only add noise.
         zones = tuple(_without_no_data(zone) for zone in zones)
     zones = tuple(_with_overflow(plan, floor, zone, snapshot, settings) for zone in zones)
+    off = {zone.zone.id for zone in zones if zone.freshness == "off" and zone.state is not None}
+    places = zip(places_in_order(floor), letters_of(floor, snapshot, now), strict=True)
     free, capacity = _work_places(zones)
     states = [zone.state for zone in zones if zone.state is not None]
     return FloorView(
         floor=floor,
         zones=zones,
-        letters=letters_of(floor, snapshot, now),
+        # a zone that fell silent tells nothing of its places either
+        letters=tuple("x" if place.zone in off and letter != "e" else letter for place, letter in places),
         freshness=fresh,
         age_s=age_s,
         as_of=max((state.as_of for state in states), default=None),

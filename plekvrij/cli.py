@@ -18,6 +18,7 @@ from plekvrij import (
     policy_command,
     process_commands,
     qr_command,
+    screens_command,
     wiring,
 )
 from plekvrij.arguments import ha_prefix as _ha_prefix
@@ -66,6 +67,8 @@ def _demo(arguments: Arguments) -> int:
         influx=arguments.influx,
         host=arguments.host,
         port=arguments.port,
+        screens_need_links=arguments.screens_need_links,
+        theme=arguments.theme,
         speed=arguments.speed,
         seed=arguments.seed,
         start=arguments.start,
@@ -203,6 +206,8 @@ _DEMO = (
     "influx",
     *process_commands.HA,
     *process_commands.PAGES,
+    "screens-need-links",
+    "theme",
     "speed",
     "seed",
     "start",
@@ -228,6 +233,7 @@ COMMANDS: dict[str, CommandSpec] = {
         *accounts_command.COMMANDS,
         *broker_files_command.COMMANDS,
         *qr_command.COMMANDS,
+        *screens_command.COMMANDS,
         CommandSpec(
             "replay",
             "Send a recording of real sensors through the whole way and compare with the truth, or print the digest of"

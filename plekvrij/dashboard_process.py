@@ -7,15 +7,20 @@ import contextlib
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from plekvrij import sqlite_driver
+from plekvrij.hosts import is_loopback
 from plekvrij.wiring import Site
 from workplace.errors import SettingInvalid
 from workplace.events import ZoneState
 from workplace.ports import Clock, OpenLink
 from workplace.topics import Topics
+
+if TYPE_CHECKING:
+    from dashboard.wall.screen_links import ScreenCounts
 
 #: Open event streams end with the server; uvicorn would wait for them for ever.
 STREAM_GRACE_S = 2
@@ -42,12 +47,17 @@ async def serve(
     staff_password: str | None = None,
     council_password: str | None = None,
     ready: Callable[[], None],
+    screens_need_links: bool = False,
+    theme: str | None = None,
+    allowed_hosts: tuple[str, ...] = (),
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
+    watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
 ) -> None:
-    """Serve until cancelled; `watched` gets a function that tells what the zones are, for any thread.
+    """Serve until cancelled; `watched` gets a function that tells what the zones are, `watched_screens` one that counts
+    the screens; both may be called from any thread.
 
     Raises:
-        SettingInvalid: the port is taken.
+        SettingInvalid: the port is taken, or the theme is unusable.
     """
     from dashboard.accounts.book import AccountBook
     from dashboard.app import create_app
@@ -56,8 +66,10 @@ async def serve(
     from dashboard.live_site import LiveSite
     from dashboard.requests import RequestClient
     from dashboard.settings import LOOPBACK_HOSTS, DashboardSettings
+    from dashboard.themes import read_theme
     from dashboard.walk.session import Walks
     from dashboard.walk.store import WalkFolder
+    from dashboard.wall.screen_links import ScreenLinks
     from ingest.stores.history import SqliteHistory
     from ingest.stores.usage import SqliteUsage
 
@@ -65,6 +77,9 @@ async def serve(
     live = LiveSite(site.plan, clock)
     if watched is not None:
         watched(lambda: list(live.snapshot().zones.values()))
+    screens = ScreenLinks(database.parent)
+    if watched_screens is not None:
+        watched_screens(screens.counts)
     history = SqliteHistory(sqlite_driver.connect, database)
     name = f"dashboard-{secrets.token_hex(4)}"
     async with open_link(name) as link:
@@ -81,11 +96,14 @@ async def serve(
             rules=site.policy,
             versions=VersionFolder(database.parent / "policies"),
             taps=TapFolder(database.parent / "taps", site.policy.settings.privacy.desk_level_days),
+            screens=screens,
             accounts=AccountBook(sqlite_driver.connect, database.parent / "accounts.db"),
             settings=DashboardSettings(
-                allowed_hosts=(*LOOPBACK_HOSTS, host),
+                allowed_hosts=(*LOOPBACK_HOSTS, host, *allowed_hosts),
                 staff_password=staff_password,
                 council_password=council_password,
+                screens_need_links=screens_need_links or not is_loopback(host),
+                theme=None if theme is None else read_theme(theme),
             ),
         )
         config = uvicorn.Config(

@@ -40,6 +40,8 @@ class DemoSettings:
     start: str
     for_s: float | None
     channels: Path | None = None
+    screens_need_links: bool = False
+    theme: str | None = None
 
 
 def tell(text: str) -> None:
@@ -65,11 +67,13 @@ async def run_demo(settings: DemoSettings) -> None:
             influx=settings.influx,
             ha_prefix=settings.ha_prefix,
             channels=settings.channels,
+            screens_need_links=settings.screens_need_links,
+            theme=settings.theme,
         )
         processes = SiteProcesses(process_settings, tell)
         try:
             async with processes:
-                print_addresses(site, settings.host, settings.port)
+                print_addresses(process_settings)
                 await run_for(settings.for_s, clock, site)
                 await processes.children["building"].stop()
                 await asyncio.sleep(DRAIN_S)
@@ -102,13 +106,18 @@ def folder_of(data: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def print_addresses(site: wiring.Site, host: str, port: int) -> None:
+def print_addresses(settings: SiteProcessSettings) -> None:
     """Print where to look."""
-    base = f"http://{host}:{port}"
+    site, base = settings.site, f"http://{settings.host}:{settings.port}"
     busiest = max(site.plan.floors, key=lambda floor: sum(len(zone.places) for zone in floor.zones))
     places = [place for zone in busiest.zones for place in zone.places]
     desk = next((place for place in places if place.light is not None), places[0])
-    print(f"Wall screen   {base}/wall/{busiest.id}")
+    if settings.walls_need_links:
+        print(
+            f"Wall screen   plekvrij screens add NAME --floor {busiest.id} --data {settings.folder} --url {base}"
+        )
+    else:
+        print(f"Wall screen   {base}/wall/{busiest.id}")
     print(f"Staff page    {base}/staff/")
     print(f"Works council {base}/council")
     print(f"Desk page     {base}/desk/{desk.id}")

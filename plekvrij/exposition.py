@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,6 +19,9 @@ from prometheus_client.registry import Collector
 
 from workplace.errors import SettingInvalid
 from workplace.events import ChannelHealth, GatewayHealth, IngestHealth, NotifierHealth, ZoneState
+
+if TYPE_CHECKING:
+    from dashboard.wall.screen_links import ScreenCounts
 
 Health = GatewayHealth | IngestHealth | NotifierHealth
 Tell = Callable[[Health], None]
@@ -46,16 +50,23 @@ class Exposition(Collector):
     def __init__(self) -> None:
         self._told: tuple[Health, float] | None = None
         self._zones: Callable[[], Iterable[ZoneState]] = tuple
+        self._screens: Callable[[], ScreenCounts] | None = None
 
     def watch_zones(self, zones: Callable[[], Iterable[ZoneState]]) -> None:
         """Ask `zones` at each look, from another thread."""
         self._zones = zones
+
+    def watch_screens(self, screens: Callable[[], ScreenCounts]) -> None:
+        """Ask `screens` at each look, from another thread."""
+        self._screens = screens
 
     def tell(self, health: Health) -> None:
         self._told = (health, time.monotonic())
 
     def collect(self) -> Iterator[Metric]:
         yield from zone_metrics(self._zones())
+        if self._screens is not None:
+            yield from screen_metrics(self._screens())
         if self._told is None:
             return
         health, at = self._told
@@ -165,6 +176,14 @@ def notifier_metrics(health: NotifierHealth) -> Iterator[Metric]:
         for end, number in _ends(channel):
             ended.add_metric([channel.name, end], number)
     yield from (up, waiting, oldest, ended)
+
+
+def screen_metrics(counts: ScreenCounts) -> Iterator[Metric]:
+    """Return links, open screens and what bad links were answered."""
+    yield _gauge("plekvrij_screens_links", "Links of wall screens in force.", counts.links)
+    yield _gauge("plekvrij_screens_open", "Wall screens with a link that are open now.", counts.open)
+    refused = dict(counts.refused)
+    yield _counted("plekvrij_screens_refused", "Calls with a bad link, by reason.", "reason", refused)
 
 
 def zone_metrics(zones: Iterable[ZoneState]) -> Iterator[Metric]:

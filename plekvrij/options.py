@@ -181,6 +181,30 @@ OPTIONS: dict[str, Option] = {
             "Address of the pages as telephones reach it, such as https://plekken.example.nl.",
         ),
         Option("floor", str, None, "Only this floor of the plan, such as f3 (default: all)."),
+        Option(
+            "here",
+            str,
+            None,
+            "Where a screen hangs, x,y in metres from the top left, such as 3.5,12 (default: as in the plan).",
+        ),
+        Option(
+            "screens-need-links",
+            bool,
+            False,
+            "Walls need a link from `plekvrij screens` (default: only when --host is not this machine alone).",
+        ),
+        Option(
+            "allowed-hosts",
+            str,
+            None,
+            "More names that browsers may reach the pages by, with commas (default: --host and this machine).",
+        ),
+        Option(
+            "theme",
+            str,
+            None,
+            "Colours and font of the pages, a JSON file of NL Design System tokens or neutral (default: our own).",
+        ),
         Option("timeline", Path, None, "Also write what the filter said, moment by moment, to this file."),
     )
 }

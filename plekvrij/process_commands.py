@@ -38,6 +38,9 @@ def _serve(arguments: Arguments) -> int:
             host=arguments.host,
             port=arguments.port,
             metrics=arguments.metrics,
+            screens_need_links=arguments.screens_need_links,
+            theme=arguments.theme,
+            allowed_hosts=arguments.allowed_hosts,
         )
     )
 
@@ -107,7 +110,11 @@ def _dashboard(arguments: Arguments) -> int:
             host=arguments.host,
             port=arguments.port,
             ready=announce_ready,
+            screens_need_links=arguments.screens_need_links,
+            theme=arguments.theme,
+            allowed_hosts=arguments.allowed_hosts,
             watched=exposition.watch_zones,
+            watched_screens=exposition.watch_screens,
         )
 
     with exposed(arguments.metrics, exposition):
@@ -151,7 +158,17 @@ COMMANDS = (
         "serve",
         "Run one site: broker (unless --broker), ingest and pages.",
         _serve,
-        (*_SITE, *HA, *PAGES, *_PASSWORDS, "channels", "metrics"),
+        (
+            *_SITE,
+            *HA,
+            *PAGES,
+            *_PASSWORDS,
+            "allowed-hosts",
+            "screens-need-links",
+            "theme",
+            "channels",
+            "metrics",
+        ),
     ),
     CommandSpec("gateway", "Run one edge gateway.", _gateway, (*CHILD, "config")),
     CommandSpec(
@@ -164,7 +181,7 @@ COMMANDS = (
         "dashboard",
         "Serve the pages and the API.",
         _dashboard,
-        (*CHILD, "data", *PAGES, *_PASSWORDS),
+        (*CHILD, "data", *PAGES, *_PASSWORDS, "allowed-hosts", "screens-need-links", "theme"),
     ),
     CommandSpec(
         "building",

@@ -69,7 +69,7 @@ async def run_replay(settings: ReplaySettings) -> None:
             recording=settings.recording.resolve(),
         )  # fmt: skip
         async with SiteProcesses(process_settings, tell) as processes:
-            print_addresses(site, settings.host, settings.port)
+            print_addresses(process_settings)
             await _until_played(folder / PLAYED, len(rows), settings.for_s)
             await asyncio.sleep(DRAIN_S)
             played = _played(folder / PLAYED)

@@ -25,14 +25,18 @@ async def run_serve(
     host: str,
     port: int,
     metrics: str | None = None,
+    screens_need_links: bool = False,
+    theme: str | None = None,
+    allowed_hosts: str | None = None,
 ) -> None:
     """Run broker (unless one is given), ingest and pages until cancelled; print the addresses."""
     settings = SiteProcessSettings(
         site=site, folder=data, clock=clocks.wall_clock(), host=host, port=port, broker=broker,
         credential=credential, influx=influx, building=False, gateways=False, ha_prefix=ha_prefix,
         staff_password=staff_password, council_password=council_password, channels=channels, metrics=metrics,
+        screens_need_links=screens_need_links, theme=theme, allowed_hosts=allowed_hosts,
     )  # fmt: skip
     async with SiteProcesses(settings, tell) as processes:
-        print_addresses(site, host, port)
+        print_addresses(settings)
         tell(f"gateways connect to {processes.broker_url}")
         await asyncio.Event().wait()

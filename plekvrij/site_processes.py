@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from dashboard.themes import read_theme
 from plekvrij import demo_radios, wiring
 from plekvrij.broker_watch import ask_broker, keep_broker
 from plekvrij.clocks import SiteClock
@@ -18,6 +19,7 @@ from plekvrij.credentials import Credential, write_private
 from plekvrij.demo_switches import DemoSwitch, gateway_tables, switches_of, write_switches
 from plekvrij.embedded_broker import EmbeddedBroker
 from plekvrij.exposition import parse_address
+from plekvrij.hosts import is_loopback, names_of
 from plekvrij.notifier_process import read_channels, read_secrets
 from plekvrij.preflight import check_broker
 from plekvrij.process_tree import Child
@@ -44,6 +46,9 @@ class SiteProcessSettings:
         council_password: file with the password of the works council's stop switch, None for that of staff alone.
         channels: file of whom to tell outside the screens, None for nobody.
         metrics: first of three addresses for Prometheus (ingest, pages, notifier), `[HOST:]PORT`, None for none.
+        allowed_hosts: more names that browsers may reach the pages by, with commas.
+        theme: file of design tokens or name of a theme, None for our own colours.
+        screens_need_links: walls need a link on this machine too.
         building: False starts no simulated devices at all.
     """
 
@@ -64,6 +69,14 @@ class SiteProcessSettings:
     council_password: Path | None = None
     channels: Path | None = None
     metrics: str | None = None
+    screens_need_links: bool = False
+    theme: str | None = None
+    allowed_hosts: str | None = None
+
+    @property
+    def walls_need_links(self) -> bool:
+        """Return whether a wall needs a link, either because it was asked or because others reach the pages."""
+        return self.screens_need_links or not is_loopback(self.host)
 
 
 class SiteProcesses:
@@ -102,6 +115,9 @@ class SiteProcesses:
         if settings.channels is not None:  # what is wrong with it is said here, not in the log of a child
             for channel in read_channels(settings.channels, settings.site.plan):
                 read_secrets(channel)
+        names_of(settings.allowed_hosts)
+        if settings.theme is not None:
+            read_theme(settings.theme)
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if settings.building and settings.recording is None:
             settings = self._settings = self._prepare_devices(settings)
@@ -199,6 +215,12 @@ class SiteProcesses:
         files = {"staff": settings.staff_password, "council": settings.council_password}
         named = ((f"--{role}-password", str(file)) for role, file in files.items() if file is not None)
         extra = [part for option in named for part in option]
+        if settings.screens_need_links:
+            extra.append("--screens-need-links")
+        if settings.allowed_hosts is not None:
+            extra += ["--allowed-hosts", settings.allowed_hosts]
+        if settings.theme is not None:
+            extra += ["--theme", settings.theme]
         return [
             "dashboard", *self._common("dashboard"), "--data", str(settings.folder),
             "--host", settings.host, "--port", str(settings.port), *extra, *self._metrics(1),

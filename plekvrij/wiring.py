@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from plekvrij import __version__, sqlite_driver
 from plekvrij.clocks import wall_clock
 from plekvrij.credentials import BrokerUrl, parse_broker, read_bindkeys, read_credential, read_password
+from plekvrij.hosts import names_of
 from workplace import floor_plan, policy
 from workplace.errors import SettingInvalid
 from workplace.events import GatewayHealth, IngestHealth, ZoneState
@@ -21,6 +22,7 @@ from workplace.policy import Policy
 from workplace.ports import Clock, OpenLink, TrapCodec, WireSession
 
 if TYPE_CHECKING:
+    from dashboard.wall.screen_links import ScreenCounts
     from gateway.settings import SerialPort
 
 _HERE = Path(__file__).resolve().parent
@@ -196,7 +198,11 @@ async def run_dashboard(
     host: str,
     port: int,
     ready: Callable[[], None],
+    screens_need_links: bool = False,
+    theme: str | None = None,
+    allowed_hosts: str | None = None,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
+    watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
 ) -> None:
     """Serve the pages and the API until cancelled."""
     from plekvrij.dashboard_process import serve
@@ -211,7 +217,11 @@ async def run_dashboard(
         host=host,
         port=port,
         ready=ready,
+        screens_need_links=screens_need_links,
+        theme=theme,
+        allowed_hosts=names_of(allowed_hosts),
         watched=watched,
+        watched_screens=watched_screens,
         version=__version__,
     )
 

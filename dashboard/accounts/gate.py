@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Scope
 
 from dashboard.accounts.book import Account, AccountBook
-from dashboard.accounts.roles import SAFE_METHODS, who_may
+from dashboard.accounts.roles import AT_PLACES, SAFE_METHODS, who_may
 
 SESSION_COOKIE = "plekvrij_session"
 #: Addresses whose reading is not kept: they tell of no place, or belong to a page that is kept already.
@@ -39,6 +39,14 @@ class Gate:
     def account(self, headers: Headers) -> Account | None:
         token = session_token(headers)
         return None if token is None else self.book.whose(token)
+
+    def sees_places(self, scope: Scope, headers: Headers) -> bool:
+        """Return whether an account that may see single places asks; its reading is kept in the log."""
+        account = self.account(headers)
+        if account is None or account.role not in AT_PLACES:
+            return False
+        self.book.note(account, str(scope["method"]), str(scope["path"]))
+        return True
 
     def check(self, scope: Scope, headers: Headers) -> Response | None:
         """Return a refusal, or None and keep in the log that this account did or read this."""

@@ -10,17 +10,17 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _EVERYBODY_KNOWN = frozenset(ROLES)
 #: Sees single places, and asks, extends and releases.
-_AT_PLACES: frozenset[Role] = frozenset({"staff", "facility", "admin"})
+AT_PLACES: frozenset[Role] = frozenset({"staff", "facility", "admin"})
 #: Changes what hangs where.
 _BUILDS: frozenset[Role] = frozenset({"facility", "installer", "admin"})
 _WALKS: frozenset[Role] = frozenset({"staff", "facility", "installer", "admin"})
 _STOPS: frozenset[Role] = frozenset({"works_council", "staff", "facility", "admin"})
 #: Areas under a first level, the longest match counts: path -> who may be there.
 _AREAS: dict[str, frozenset[Role]] = {
-    "/staff": _AT_PLACES,
+    "/staff": AT_PLACES,
     "/staff/plan": _BUILDS,
     "/staff/devices": _BUILDS,
-    "/map": _AT_PLACES,
+    "/map": AT_PLACES,
     "/walk": _WALKS,
     "/council/switch": _STOPS,
     "/account": _EVERYBODY_KNOWN,
@@ -41,5 +41,5 @@ def who_may(method: str, path: str) -> frozenset[Role] | None:
     if path.startswith("/council/"):
         return _STOPS
     if path.startswith("/api/") and (method not in SAFE_METHODS or "decisions" in parts):
-        return _AT_PLACES
+        return AT_PLACES
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -27,6 +27,7 @@ def make_router(context: PageContext) -> APIRouter:
             free=sum(view.free for view in views if view.freshness == "live"),
             example=example,
             policy=_policy(views),
+            links_walls=not context.settings.screens_need_links,
         )
 
     @router.get("/healthz")
@@ -42,17 +43,22 @@ def make_router(context: PageContext) -> APIRouter:
         return context.static.respond(name, request)
 
     @router.get("/live")
+    @router.get("/staff/live")
     async def live(floor: str) -> Response:
         if floor not in context.plan.floor:
             return PlainTextResponse("no such floor\n", status_code=404)
-        return StreamingResponse(
-            context.feed.events(floor),
-            media_type="text/event-stream",
-            # A proxy that buffers would hold the events back.
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        return event_stream(context.feed.events(floor))
 
     return router
+
+
+def event_stream(events: AsyncIterator[bytes]) -> Response:
+    """Return an answer that does not end; a proxy that buffers would hold the events back."""
+    return StreamingResponse(
+        events,
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
 
 
 def _policy(views: Sequence[FloorView]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -35,7 +37,9 @@ _LOCALE: dict[Language, str] = {"nl": "nl-NL", "en": "en-GB"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Card:
+class Card:
+    """One zone in words: `chip` warns, `heard` says since when its number is old, `bar` is per cent free and to use."""
+
     view: ZoneView
     number: str
     is_word: bool
@@ -44,6 +48,7 @@ class _Card:
     overflow: str
     of: str
     bar: tuple[str, str]
+    heard: str
 
 
 def make_router(context: PageContext) -> APIRouter:
@@ -59,15 +64,18 @@ def make_router(context: PageContext) -> APIRouter:
         found = context.plan.floor.get(floor)
         if found is None:
             return context.render("start/not_found.html", status=404)
-        return render_wall(
-            context, context.floor_view(found), i18n.as_language(lang) or i18n.DEFAULT_LANGUAGE
-        )
+        return render_wall(context, context.floor_view(found), language_of(lang), f"/live?floor={floor}")
 
     return router
 
 
-def render_wall(context: PageContext, view: FloorView, language: Language) -> Response:
-    """Return the page. A wall speaks one language large and the other small, whoever walks by."""
+def language_of(asked: str | None) -> Language:
+    """Return the large language of a wall: what its address says, whoever walks by."""
+    return i18n.as_language(asked) or i18n.DEFAULT_LANGUAGE
+
+
+def render_wall(context: PageContext, view: FloorView, language: Language, stream: str) -> Response:
+    """Return the page, which then listens to the address `stream`; the other language stands small below."""
     said = i18n.words(language)
     second = i18n.words("en" if language == "nl" else "nl")
     now = context.clock.now()
@@ -79,14 +87,14 @@ def render_wall(context: PageContext, view: FloorView, language: Language) -> Re
         view=view,
         second=second,
         sheets=["tokens.css", "plan.css", "wall.css", *(["theme.css"] if context.static.has_theme else [])],
-        cards=[_card(zone, view, said) for zone in view.zones],
+        cards=[card_of(zone, view, said, context.hour_minute) for zone in view.zones],
         others=[*view.others, *([None] * (NAMED_FLOORS - len(view.others)))],
         band=[said(text).replace("{t}", as_of) for text in _BANDS[view.freshness]],
         policy=_policy(view, said),
         speed=context.clock.speed,
         clock=context.hour_minute(now),
         drawing=Markup(draw_floor(view.floor, letters, plan_words(view, said))),  # noqa: S704
-        script_words=_script_words(context, view, said),
+        script_words={"live": stream, **_script_words(context, view, said)},
     )
 
 
@@ -104,21 +112,24 @@ def _on_wall(letter: StateLetter, view: FloorView) -> StateLetter:
     return "u" if letter == "j" else letter
 
 
-def _card(view: ZoneView, floor: FloorView, said: Words) -> _Card:
+def card_of(view: ZoneView, floor: FloorView, said: Words, hour_minute: Callable[[datetime], str]) -> Card:
+    """Return a zone of `floor` as a screen words it."""
     is_off = floor.freshness == "off"
+    is_old = view.freshness != "live"
     word = "" if is_off else said(_INSTEAD[view.chip]) if view.chip in _INSTEAD else ""
     has_number = view.free is not None and not is_off
     share = 100 / max(view.open_capacity, 1) if has_number else 0.0
     over = view.overflow
-    return _Card(
+    return Card(
         view=view,
         number=word or (str(view.free) if has_number else "–"),
         is_word=bool(word),
-        is_old=view.freshness != "live",
+        is_old=is_old,
         chip=said(_CHIPS[view.chip]) if view.chip in _CHIPS else "",
         overflow="" if over is None else _over(said).format(f=over.floor, n=over.free),
         of=_of(said).format(c=view.open_capacity),
         bar=(f"{(view.free or 0) * share:.1f}", f"{view.reclaimable * share:.1f}"),
+        heard=_heard(said).format(t=hour_minute(view.state.as_of)) if is_old and view.state else "",
     )
 
 
@@ -129,6 +140,10 @@ def _policy(view: FloorView, said: Words) -> str:
 
 def _of(said: Words) -> str:
     return said("of {c}")
+
+
+def _heard(said: Words) -> str:
+    return said("last heard at {t}")
 
 
 def _over(said: Words) -> str:
@@ -143,7 +158,6 @@ def _script_words(context: PageContext, view: FloorView, said: Words) -> dict[st
     return {
         "locale": _LOCALE[said.language],
         "zone": context.plan.timezone,
-        "floor": view.floor.id,
         "build": context.static.build,
         "stale": settings.stale_after_s,
         "off": settings.off_after_s,
@@ -155,6 +169,7 @@ def _script_words(context: PageContext, view: FloorView, said: Words) -> dict[st
         "band": {state: [said(text) if text else "" for text in band] for state, band in _BANDS.items()},
         "of": _of(said),
         "over": _over(said),
+        "heard": _heard(said),
         "now": {
             "letters": "".join(view.letters),
             "zones": [zone_frame(zone) for zone in view.zones],

@@ -43,10 +43,10 @@
       show(count, hasNumber && (zone[key] || key === "u"));
       text(one("b", count), zone[key]);
     }
-    const free = hasNumber ? 100 * zone.n / Math.max(zone.c, 1) : 0, over2 = hasNumber ? 100 * zone.r / Math.max(zone.c, 1) : 0;
-    one(".bar-f", card).setAttribute("width", free);
-    one(".bar-r", card).setAttribute("x", free);
-    one(".bar-r", card).setAttribute("width", over2);
+    text(one(".a", card), zone.g > 1 ? words.heard.replace("{t}", timeText.format(zone.g)) : "");
+    const share = hasNumber ? 100 / (zone.c || 1) : 0;
+    const bar = (part, side, places) => one(part, card).setAttribute(side, share * places);
+    bar(".bar-f", "width", zone.n); bar(".bar-r", "x", zone.n); bar(".bar-r", "width", zone.r);
   }
 
   function drawHead(data) {
@@ -112,26 +112,28 @@
 
   function connect() {
     if (source) source.close();
-    source = new EventSource("/live?floor=" + words.floor);
+    source = new EventSource(words.live);
     for (const kind of ["s", "d", "h"]) source.addEventListener(kind, take);
+    source.addEventListener("w", gone);
     const mine = source;
     source.onerror = () => {
       mine.close();
       if (mine !== source) return;
+      gone();
       setTimeout(() => mine === source && connect(), backOff * (0.5 + Math.random()));
       backOff = Math.min(backOff * 2, 15000);
     };
   }
 
-  // Never trade a working page for an error page.
-  async function reload() {
-    try { if ((await fetch("/healthz", { cache: "no-store" })).ok) location.reload(); } catch { /* later */ }
+  // Never trade a working page for an error page; 410 says that the link of this screen was withdrawn.
+  async function load(when, from) {
+    try { if ((await fetch(from, { cache: "no-store" })).status === when) location.reload(); } catch {}
   }
+  const reload = () => load(200, "/healthz"), gone = () => load(410, location);
 
   let shift = 0;
-  setInterval(watch, 1000);
-  setInterval(() => { if (now() - heardAt > 15000) { heardAt = now() + 5000; connect(); } }, 1000);
-  setInterval(() => { shift = (shift + 1) % 4; body.style.translate = [0, 3, 3, 0][shift] + "px " + [0, 0, 3, 3][shift] + "px"; }, 180000);
+  setInterval(() => { watch(); if (now() - heardAt > 15000) { heardAt = now() + 5000; connect(); } }, 1000);
+  setInterval(() => { body.style.translate = ["0", "3px", "3px 3px", "0 3px"][shift = (shift + 1) % 4]; }, 180000);
   setInterval(() => { if (now() > 72e6 && night) reload(); }, 600000);
   watch();
   connect();

@@ -74,7 +74,12 @@ def data(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "data"
     with Writer(folder / "site.db") as writer:
         writer.wait_for(3)
-        for name in ("walks/f3.json", "policies/000001.json", "taps/2026-11-24.ndjson"):
+        for name in (
+            "walks/f3.json",
+            "policies/000001.json",
+            "taps/2026-11-24.ndjson",
+            "screens/links.json",
+        ):
             (folder / name).parent.mkdir()
             (folder / name).write_text("{}")
         (folder / "credentials").mkdir()
@@ -114,6 +119,7 @@ def test_everything_but_secrets_comes_back(
     assert names == [
         "documents/town.plan.yaml",
         "policies/000001.json",
+        "screens/links.json",
         "site.db",
         "taps/2026-11-24.ndjson",
         "walks/f3.json",

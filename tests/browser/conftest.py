@@ -198,6 +198,9 @@ class MadeSite:
     taps: MemoryTaps = field(default_factory=MemoryTaps)
     close: Any = None
     usage: Any = None
+    screens: Any = None
+    muted: set[str] = field(default_factory=set)
+    """Zones that say nothing now."""
     accounts: Any = None
     _skipped_s: float = 0.0
     _repeat: bool = True
@@ -238,8 +241,7 @@ class MadeSite:
             if places:
                 for place in self.plan.place.values():
                     self._feed(Topics(self.plan.site).place_state(place.id), self.place_state(place))
-            for zone in self.plan.zone.values():
-                self._feed(Topics(self.plan.site).zone_state(zone.id), self.zone_state(zone))
+            self._feed_zones()
             done.set()
 
         self.loop.call_soon_threadsafe(feed)
@@ -251,10 +253,23 @@ class MadeSite:
     def _feed(self, topic: str, message: Any) -> None:
         self.live.feed(Received(topic, codec.encode(message), retained=False))
 
+    def _feed_zones(self) -> None:
+        for zone in self.plan.zone.values():
+            if zone.id not in self.muted:
+                self._feed(Topics(self.plan.site).zone_state(zone.id), self.zone_state(zone))
+
     def silence(self, seconds: float) -> None:
         """Let `seconds` pass without a word from anybody."""
         self._repeat = False
         self._skipped_s += seconds
+
+    def pass_silently(self, seconds: float) -> None:
+        """Let `seconds` pass in which only the muted zones say nothing."""
+        self.loop.call_soon_threadsafe(self._skip, seconds)
+
+    def _skip(self, seconds: float) -> None:
+        self._skipped_s += seconds
+        self._feed_zones()
 
     def speak(self) -> None:
         self._repeat = True
@@ -410,8 +425,7 @@ class MadeSite:
     async def repeat_zones(self) -> None:
         while True:
             if self._repeat:
-                for zone in self.plan.zone.values():
-                    self._feed(Topics(self.plan.site).zone_state(zone.id), self.zone_state(zone))
+                self._feed_zones()
             await asyncio.sleep(1.0)
 
 
@@ -440,6 +454,7 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
             rules=RULES,
             versions=made_versions(),
             taps=site.taps,
+            screens=site.screens,
             accounts=site.accounts,
         )
         server = uvicorn.Server(
@@ -489,9 +504,11 @@ def served() -> Callable[..., Any]:
     """`with served(usage=reader) as site:` serves a half-full town hall of its own until the block ends."""
 
     @contextmanager
-    def serving(*, usage: Any = None, accounts: Any = None, **settings: Any) -> Iterator[MadeSite]:
+    def serving(
+        *, usage: Any = None, screens: Any = None, accounts: Any = None, **settings: Any
+    ) -> Iterator[MadeSite]:
         made = new_site()
-        made.usage, made.accounts = usage, accounts
+        made.usage, made.screens, made.accounts = usage, screens, accounts
         made.fill()
         with serve(made, **settings):
             made.tell()

@@ -40,6 +40,7 @@ class Member:
         self.name, self.kind = name, kind
         self.tally = Tally()
         self.is_ready = asyncio.Event()
+        self.ready_since_s = 0.0  # monotonic
         self._is_held = False
         self._is_wanted = True
         self._was_killed = False
@@ -75,6 +76,11 @@ class Member:
         self.tally.kills += 1
         return True
 
+    def now_ready(self) -> None:
+        self.tally.starts += 1
+        self.ready_since_s = time.monotonic()
+        self.is_ready.set()
+
     async def release(self) -> None:
         """Let it start again, and return when it is ready."""
         self._is_held = False
@@ -92,8 +98,7 @@ class Member:
                 print(f"{self.name} did not start: {error}", file=sys.stderr)
                 await asyncio.sleep(RESTART_AFTER_S)
                 continue
-            self.tally.starts += 1
-            self.is_ready.set()
+            self.now_ready()
             await self.ended()
             self.is_ready.clear()
             if not self._was_killed:
@@ -190,8 +195,7 @@ class Nats(Member):
             await self._let_go.wait()
         await self.broker.start()
         self._was_killed = False
-        self.tally.starts += 1
-        self.is_ready.set()
+        self.now_ready()
 
     async def stop(self) -> None:
         if self.pid is not None:

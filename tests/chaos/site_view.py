@@ -33,14 +33,14 @@ class SiteView:
     #: Numbers of the oldest and the newest line that wait for the time-series server, and how many do.
     lines: tuple[int, int, int] = (0, 0, 0)
     _rowid: int = 0
-    _inode: int = 0
+    inode: int = 0
 
     def read_on(self) -> None:
         """Look for new rows. A store that cannot be read now is looked at again later."""
         with contextlib.suppress(sqlite3.Error, FileNotFoundError):
             inode = self.database.stat().st_ino
-            if inode != self._inode:
-                self._inode, self._rowid = inode, 0
+            if inode != self.inode:
+                self.inode, self._rowid = inode, 0
                 self.stored.clear()
                 self.evidence.clear()
             with contextlib.closing(read_only(self.database)) as connection:

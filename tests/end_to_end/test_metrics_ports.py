@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from plekvrij.cli import main
 from plekvrij.exposition import Exposition, exposed, parse_address
 from workplace.errors import SettingInvalid
 from workplace.events import ChannelHealth, DeviceHealth, GatewayHealth, NotifierHealth, SourceHealth
@@ -96,6 +97,55 @@ def test_every_process_of_a_site_can_be_read(tmp_path: Path, start: Callable[...
     walls = until(first + 1, lambda found: free in found)
     assert walls[free] == 25.0  # nothing was heard yet, and unknown is never free
     assert not any("3-T01" in str(key) for key in walls)
+
+
+def status_of(url: str, host: str | None = None) -> int:
+    """Return the status of an answer, waiting for a server that is not there yet."""
+    end = time.monotonic() + PATIENCE_S
+    while (status := _status_of(url, host)) == 0 and time.monotonic() < end:
+        time.sleep(0.1)
+    return status
+
+
+def _status_of(url: str, host: str | None) -> int:
+    request = urllib.request.Request(url, headers={} if host is None else {"Host": host})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own page on loopback
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except urllib.error.URLError:
+        return 0
+
+
+def test_a_screen_gets_and_loses_its_link_while_the_site_runs(
+    tmp_path: Path, start: Callable[..., object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages, first = free_ports(1), free_ports(3)
+    site, base = tmp_path / "site", f"http://127.0.0.1:{pages}"
+    start(
+        "serve", "--data", str(site), "--port", str(pages), "--metrics", str(first),
+        "--screens-need-links", "--theme", "neutral", "--allowed-hosts", "Plekken.example, 10.0.0.8",
+    )  # fmt: skip
+    links = ("plekvrij_screens_links", ())
+    assert until(first + 1, lambda found: links in found)[links] == 0.0
+    assert status_of(f"{base}/wall/f2") == 403
+    assert main(["screens", "add", "lift", "--floor", "f2", "--data", str(site), "--url", base]) == 0
+    link = capsys.readouterr().out.strip()
+    assert status_of(link) == 200
+    for name, status in (("plekken.example", 200), ("10.0.0.8:8050", 200), ("rebound.example", 400)):
+        assert status_of(link, host=name) == status
+    until(first + 1, lambda found: found.get(links) == 1.0)
+    assert main(["screens", "revoke", "lift", "--data", str(site)]) == 0
+    assert status_of(link) == 410
+    assert status_of(f"{base}/s/nobody") == 403
+    refused = "plekvrij_screens_refused_total"
+    found = until(first + 1, lambda found: found.get((refused, (("reason", "withdrawn"),))) == 1.0)
+    assert found[refused, (("reason", "unknown"),)] == 1.0
+    assert found[links] == 0.0
+    written = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    assert not any(link.rsplit("/", 1)[1].encode() in content for content in written)
 
 
 def test_a_gateway_without_a_broker_says_how_it_is(tmp_path: Path, start: Callable[..., object]) -> None:

@@ -227,6 +227,9 @@ def test_staff_pages_answer_this_machine_only_until_a_password_is_set(site: Site
     for path in ("/staff/", "/staff/_dash-layout", "/map/f3", "/api/v1/places/3-T01/decisions", *walk):
         assert site.get(path, caller="192.0.2.7").status_code == 403
     assert site.get("/wall/f3", caller="192.0.2.7").status_code == 200
+    proxied = Site(allowed_hosts=("localhost", "plekken.example"))
+    assert proxied.get("/staff/", host="localhost").status_code == 200
+    assert proxied.get("/staff/", host="plekken.example").status_code == 403
     guarded = Site(staff_password="open sesame", allowed_hosts=("*",))
     assert guarded.get("/staff/").status_code == 401
     assert guarded.get("/staff/", auth=("anybody", "wrong")).status_code == 401

@@ -326,7 +326,7 @@ def test_numbers_turn_grey_and_then_vanish_without_any_message() -> None:
         seconds.value += 30
         while "z" not in (change := parse(await anext(events))[1]):
             pass
-        assert (change["z"]["2"]["n"], change["z"]["2"]["g"]) == (5, 1)
+        assert (change["z"]["2"]["n"], change["z"]["2"]["g"]) == (5, round(NINE.timestamp() * 1000))
         seconds.value += 100
         while "z" not in (change := parse(await anext(events))[1]):
             pass

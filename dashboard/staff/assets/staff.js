@@ -90,7 +90,7 @@
 
   function connect() {
     if (source) source.close();
-    const mine = source = new EventSource("/live?floor=" + encodeURIComponent(map.dataset.floor));
+    const mine = source = new EventSource("/staff/live?floor=" + encodeURIComponent(map.dataset.floor));
     for (const kind of ["s", "d", "h"]) mine.addEventListener(kind, take);
     mine.onerror = () => {
       mine.close();
