@@ -24,13 +24,20 @@ RESTARTED = ("broker", "ingest", "gateway")
 
 @dataclass
 class Scene:
-    """What a fault may touch. `aside_ids`: link edges in stores that were moved aside."""
+    """What a fault may touch.
+
+    Attributes:
+        aside_ids: link edges in stores that were moved aside.
+        troubles: what went wrong beside lost edges.
+        left_out: what this machine cannot play, and why.
+    """
 
     hall: TownHall
     screens: ScreenWatch
     chance: random.Random
     aside_ids: set[str]
-    notes: list[str]
+    troubles: list[str]
+    left_out: set[str]
     #: So long a fault lasts, s: at least, at most.
     least_s: float
     most_s: float
@@ -114,7 +121,7 @@ def disk_full(which: str, victim: str | None = None) -> Fault:
     async def fill(scene: Scene) -> float:
         disk = scene.hall.disks[which]
         if not disk.is_own:
-            scene.notes.append(f"disk of {which} not filled: a file system of its own needs root")
+            scene.left_out.add(f"disk of {which} not filled: a file system of its own needs root")
             return time.monotonic()
         disk.fill()
         try:
@@ -137,7 +144,7 @@ async def store_read_only(scene: Scene) -> float:
         member.kill(hold=True)
     await asyncio.gather(_gone(ingest), _gone(pages))
     if not disk.is_own or not disk.set_read_only(True):
-        scene.notes.append("site.db not made read-only: a file system of its own needs root")
+        scene.left_out.add("site.db not made read-only: a file system of its own needs root")
         await asyncio.gather(ingest.release(), pages.release())
         return time.monotonic()
     try:
@@ -172,7 +179,7 @@ async def store_damaged(scene: Scene) -> float:
     work = hall.settings.folder / "aside"
     found = await asyncio.to_thread(ids_in_file_aside, new[0], header, work)
     if found != known:
-        scene.notes.append(f"{len(known - found)} edges are missing in {new[0].name}")
+        scene.troubles.append(f"{len(known - found)} edges are missing in {new[0].name}")
     scene.aside_ids |= found
     return began_s
 
@@ -203,7 +210,7 @@ def clock_steps(by_s: float) -> Fault:
     async def step(scene: Scene) -> float:
         hall = scene.hall
         if not hall.clocks:
-            scene.notes.append("no clock was set: there is no C compiler")
+            scene.left_out.add("no clock was set: there is no C compiler")
             return time.monotonic()
         gateway = scene.any_gateway()
         scene.screens.doubted.add(gateway)

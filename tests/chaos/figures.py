@@ -62,4 +62,5 @@ def _edges(player: Player, played: Played) -> Iterator[str]:
     for edge in account.missing[:_MOST_NAMED]:
         yield f"lost: {edge}"
     yield from account.strange[:_MOST_NAMED]
+    yield from (f"left out: {what}" for what in sorted(player.scene.left_out))
     yield from (f"trouble: {trouble}" for trouble in played.troubles)

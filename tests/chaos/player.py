@@ -111,7 +111,7 @@ class Player:
     def __init__(self, hall: TownHall, seed: int, tell: Callable[[str], None]) -> None:
         self.hall = hall
         self.screens = ScreenWatch(hall.view, hall.nodes)
-        self.scene = Scene(hall, self.screens, random.Random(seed), set(), [], *hall.settings.lasts_s)
+        self.scene = Scene(hall, self.screens, random.Random(seed), set(), [], set(), *hall.settings.lasts_s)
         self.played = Played()
         self._tell = tell
         self._pending: list[Pending] = []
@@ -144,7 +144,7 @@ class Player:
                 one.cancel()
         await self._ask_ledger()
         self.played.duration_s = time.monotonic() - began_s
-        self.played.troubles += [*self.scene.notes, *self.screens.wrong.values()]
+        self.played.troubles += [*self.scene.troubles, *self.screens.wrong.values()]
         return self.played
 
     async def _one(self, name: str) -> None:
