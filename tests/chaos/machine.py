@@ -15,14 +15,17 @@ _MOUNT, _UMOUNT = shutil.which("mount") or "/bin/mount", shutil.which("umount") 
 
 
 class Disk:
-    """A small file system of its own when we may make one; it can be filled and emptied."""
+    """A small file system of its own when we may make one; it can be filled and emptied.
+
+    Size 0 makes none.
+    """
 
     def __init__(self, folder: Path, size_mib: int, kept_in: Path | None) -> None:
         self.folder, self.kept_in = folder, kept_in
         self._filler = folder / "filler"
         folder.mkdir(parents=True)
         mount = [_MOUNT, "-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs", str(folder)]
-        self.is_own = (
+        self.is_own = size_mib > 0 and (
             os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
         )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from plekvrij import wiring
 from plekvrij.broker_watch import ask_broker, keep_broker
 from plekvrij.credentials import BrokerUrl
-from plekvrij.embedded_broker import EmbeddedBroker
+from plekvrij.embedded_broker import EmbeddedBroker, _end_with_parent
 from plekvrij.lifecycle import READY_LINE
 from tests.time_servers import Influx
 
@@ -228,7 +228,7 @@ class Listening(Member):
     async def begin(self) -> None:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdout=log, stderr=log, start_new_session=True
+                *self._command, stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_parent
             )
         deadline = time.monotonic() + READY_WITHIN_S
         while True:

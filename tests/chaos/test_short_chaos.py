@@ -18,7 +18,12 @@ def test_a_town_hall_under_fire_loses_nothing_and_doubles_nothing(tmp_path: Path
     if not Path(MOSQUITTO).exists():
         pytest.skip("mosquitto is not installed")
     settings = HallSettings(
-        folder=tmp_path / "hall", broker="mosquitto", gateways=2, nodes=1, lasts_s=(2.0, 3.0)
+        folder=tmp_path / "hall",
+        broker="mosquitto",
+        gateways=2,
+        nodes=1,
+        lasts_s=(2.0, 3.0),
+        with_disks=False,
     )
     played, lines = asyncio.run(play(settings, 1.0, iter(SHORT)))
     print("\n".join(lines), file=sys.stderr)

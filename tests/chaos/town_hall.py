@@ -50,6 +50,7 @@ class HallSettings:
         nodes: per gateway; each floor has one gateway.
         keep: leave all files behind.
         lasts_s: how long a fault lasts, at least and at most.
+        with_disks: make file systems of their own where that is allowed, to be filled.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class HallSettings:
     with_influx: bool = True
     keep: bool = False
     lasts_s: tuple[float, float] = (3.0, 8.0)
+    with_disks: bool = True
 
 
 def plan_text(settings: HallSettings) -> str:
@@ -144,7 +146,11 @@ async def _build(settings: HallSettings, stack: contextlib.AsyncExitStack) -> To
     policy_file.write_text(POLICY, "utf-8")
     site = wiring.read_site(plan_file, policy_file)
     disks = {
-        name: Disk(folder / name, size, folder / "kept" / name if settings.keep else None)
+        name: Disk(
+            folder / name,
+            size if settings.with_disks else 0,
+            folder / "kept" / name if settings.keep else None,
+        )
         for name, size in SIZES_MIB.items()
     }
     for disk in disks.values():
