@@ -178,7 +178,7 @@ async def store_damaged(scene: Scene) -> float:
         await asyncio.sleep(0.1)
     work = hall.settings.folder / "aside"
     found = await asyncio.to_thread(ids_in_file_aside, new[0], header, work)
-    if found != known:
+    if not known <= found:
         scene.troubles.append(f"{len(known - found)} edges are missing in {new[0].name}")
     scene.aside_ids |= found
     return began_s

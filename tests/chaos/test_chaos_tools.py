@@ -16,7 +16,7 @@ from simulators.native_node import find_compiler
 from tests.chaos.docks import DockNode, Edge
 from tests.chaos.machine import SteppedClock
 from tests.chaos.site_view import SiteView
-from tests.chaos.truth import ScreenWatch, settle_account
+from tests.chaos.truth import HEADER_BYTES, ScreenWatch, ids_in_file_aside, settle_account
 from tests.chaos.wires import Wire
 
 DEVICE = "dsp1-0001000000000001"
@@ -93,6 +93,18 @@ def test_an_edge_in_a_store_that_was_moved_aside_is_counted_there(tmp_path: Path
     node = node_that_wrote(tmp_path, [f"made {BOOT} 1 0 1 1.0", f"acked {BOOT} 1"])
     account = settle_account(store_with(tmp_path, []), {edge(1).id}, [node])
     assert (account.aside, account.is_whole) == (1, True)
+
+
+def test_a_damaged_store_gives_back_what_it_holds_and_what_it_had_set_aside(tmp_path: Path) -> None:
+    database = store_with(tmp_path, [edge(1)])
+    with sqlite3.connect(database) as connection:
+        payload = f'{{"id": "{edge(2).id}"}}'.encode()
+        row = (b"1", "future_time", "", "", payload, 0, 0, 1)
+        connection.execute(f"INSERT INTO quarantine VALUES ({','.join('?' * 8)})", row)
+    header = database.read_bytes()[:HEADER_BYTES]
+    with database.open("r+b") as file:
+        file.write(bytes(HEADER_BYTES))
+    assert ids_in_file_aside(database, header, tmp_path / "work") == {edge(1).id, edge(2).id}
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def _refused_ids(rows: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, str]]
 
 
 def ids_in_file_aside(aside: Path, header: bytes, work: Path) -> set[str]:
-    """Return the ids in a damaged store once its header is put back, as a repairer of files would."""
+    """Return the ids in a damaged store, set aside or not, once its header is put back, as a repairer would."""
     work.mkdir(exist_ok=True)
     copy = work / aside.name
     for suffix in ("", "-wal"):
@@ -102,7 +102,8 @@ def ids_in_file_aside(aside: Path, header: bytes, work: Path) -> set[str]:
         file.write(header)
     with contextlib.closing(sqlite3.connect(copy)) as connection:
         rows = connection.execute("SELECT id FROM event WHERE kind = 'link' AND seq IS NOT NULL").fetchall()
-    return {id_ for (id_,) in rows}
+        refused = connection.execute("SELECT reason, payload FROM quarantine").fetchall()
+    return {id_ for (id_,) in rows} | {id_ for id_, _ in _refused_ids(refused)}
 
 
 @dataclass
