@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 
 import structlog
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from dashboard.accounts import pages as account_pages
@@ -19,11 +21,16 @@ from dashboard.council import pages as council_pages
 from dashboard.council.versions import MemoryVersions, PolicyVersions
 from dashboard.desk_page import pages as desk_pages
 from dashboard.desk_page.taps import MemoryTaps, TapStore
+from dashboard.devices import pages as device_pages
 from dashboard.grades import Grades
 from dashboard.guard import Guard, staff_policy
 from dashboard.live_feed import LiveFeed
 from dashboard.live_site import LiveSite
 from dashboard.page_context import PageContext, SendRequest, make_templates
+from dashboard.plan_editor import background_pages, import_pages
+from dashboard.plan_editor import pages as plan_pages
+from dashboard.plan_editor.desk import PlanDesk
+from dashboard.policy_page import pages as policy_pages
 from dashboard.settings import DashboardSettings
 from dashboard.staff.attach import attach_staff
 from dashboard.start import pages as start_pages
@@ -46,10 +53,11 @@ __all__ = ["DashboardSettings", "create_app"]
 
 log = structlog.get_logger(__name__)
 
-#: Taps that have lived long enough go within this, site s.
+#: Taps, walks and actions that have lived long enough go within this, site s.
 _FORGET_EVERY_S = 3600.0
 #: Answers shorter than this are sent as they are: a packet holds 1,400 bytes anyway.
 _GZIP_FROM_BYTES = 1000
+_ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 def create_app(
@@ -66,6 +74,7 @@ def create_app(
     rules: Policy | None = None,
     versions: PolicyVersions | None = None,
     taps: TapStore | None = None,
+    desk: PlanDesk | None = None,
     screens: ScreenLinks | None = None,
     accounts: AccountBook | None = None,
 ) -> FastAPI:
@@ -74,10 +83,11 @@ def create_app(
     Open screens never finish by themselves: call `app.state.close_streams()` before stopping uvicorn, and give
     it a graceful shutdown limit of a few seconds. Without `walks`, walk tests hear nothing and are not kept; without
     `rules` the page of the works council tells the rules of a site that wrote none; `versions` and `taps` are kept in
-    memory when nobody says where. Without `usage` the history page is empty; without `screens` no screen has a link;
-    without `accounts` nobody can log in, and the passwords in the settings count.
+    memory when nobody says where. Without `usage` the history page is empty; without `desk` the plan cannot be changed;
+    without `screens` no screen has a link; without `accounts` nobody can log in, and passwords in the settings count.
     """
-    static = StaticFilesBundle(version, settings.theme)
+    # screens load again when they belong to another plan
+    static = StaticFilesBundle(f"{version};{plan!r}", settings.theme)
     feed = LiveFeed(plan, live, clock, settings, static.build)
     rules, versions = rules or policy.default(plan.site), versions or MemoryVersions()
     context = PageContext(
@@ -98,6 +108,7 @@ def create_app(
 
     walks = walks or Walks(plan, clock, MemoryWalks())
     taps = taps or MemoryTaps()
+    kept_for = timedelta(days=rules.settings.privacy.desk_level_days)
     screens = screens or ScreenLinks(None)
     versions.note(rules, clock.now())
 
@@ -110,35 +121,42 @@ def create_app(
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(feed.run(), name="dashboard-live-feed")
             walking = tasks.create_task(walks.run(), name="dashboard-walks")
-            forgetting = tasks.create_task(_forget(taps, clock), name="dashboard-taps")
+            old: list[Callable[[datetime], object]] = [
+                taps.forget,
+                *([] if desk is None else [desk.actions.forget]),
+            ]
+            forgetting = tasks.create_task(_forget(old, walks, kept_for, clock), name="dashboard-forgets")
             watching = tasks.create_task(screen_pages.keep(screens), name="dashboard-screens")
             yield
             for task in (sending, walking, forgetting, watching):
                 task.cancel()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    for make_router in (
-        start_pages.make_router,
-        wall_pages.make_router,
-        api_routes.make_router,
-        why_pages.make_router,
-    ):
+    interface = api_routes.make_router(context)
+    app.include_router(interface)
+    for make_router in (start_pages.make_router, wall_pages.make_router, why_pages.make_router):
         app.include_router(make_router(context))
     app.include_router(screen_pages.make_router(context, screens))
     app.include_router(epaper.make_router(context, screens))
     app.include_router(desk_pages.make_router(context, taps))
     app.include_router(walk_pages.make_router(context, walks))
     app.include_router(council_pages.make_router(context, rules, versions))
+    for plan_part in (import_pages, background_pages, plan_pages, device_pages):
+        app.include_router(plan_part.make_router(context, desk))
     gate = None if accounts is None else Gate(accounts)
     if gate is not None:
         app.include_router(account_pages.make_router(context, gate))
 
-    @app.api_route(
-        "/api/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
-    )
-    async def no_such_interface(rest: str) -> JSONResponse:
+    @app.api_route("/api/{rest:path}", methods=_ALL_METHODS, include_in_schema=False)
+    async def no_such_interface(request: Request, rest: str) -> JSONResponse:
+        allowed = api_routes.methods_there(interface, request)
+        if allowed:
+            return JSONResponse(
+                {"detail": "method not allowed"}, status_code=405, headers={"Allow": ", ".join(allowed)}
+            )
         return JSONResponse({"detail": f"no such address: /api/{rest}"}, status_code=404)
 
+    app.include_router(policy_pages.make_router(context, rules, versions, desk))
     script_hashes = attach_staff(app, context)
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES)
     app.add_middleware(
@@ -154,11 +172,15 @@ def create_app(
     return app
 
 
-async def _forget(taps: TapStore, clock: Clock) -> None:
-    """Delete old taps at the start and every hour, until cancelled."""
+async def _forget(
+    old: Sequence[Callable[[datetime], object]], walks: Walks, kept_for: timedelta, clock: Clock
+) -> None:
+    """Delete what is old, and what walks heard of places, at the start and every hour, until cancelled."""
     while True:
-        try:
-            await asyncio.to_thread(taps.forget, clock.now())
-        except OSError as error:
-            log.warning("taps_not_deleted", error=str(error))
+        await walks.forget(clock.now() - kept_for)
+        for forget in old:
+            try:
+                await asyncio.to_thread(forget, clock.now())
+            except OSError as error:
+                log.warning("old_files_not_deleted", error=str(error))
         await asyncio.sleep(clock.real_seconds(_FORGET_EVERY_S))

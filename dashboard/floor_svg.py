@@ -12,6 +12,7 @@ from html import escape
 
 from dashboard.glyphs import PLACE_PATH, ZONE_PATH, StateLetter
 from workplace.floor_plan import Floor, Island, Place, Zone
+from workplace.plan_shape import widest_at
 
 #: Drawing units per metre; a place of 24 units is then 1.2 m, about the width of a desk.
 UNITS_PER_M = 20.0
@@ -20,6 +21,8 @@ _MARGIN = 10.0
 _BENCH_PITCH_M = 2.4
 #: A window of 4.2 m, 1.3 m of wall: the rhythm of an ordinary office front.
 _WINDOW_M, _PIER_M, _CORNER_M = 4.2, 1.3, 1.6
+#: The name of a zone stands this far below its top, m.
+_NAME_BELOW_M = 1.3
 #: Width of a letter of the bold label type as a share of its size (Inter 700, mean of Dutch zone names).
 _LETTER_WIDTH = 0.6
 
@@ -136,13 +139,18 @@ def _core(rect_m: tuple[float, float, float, float]) -> Iterator[str]:
 
 def _zone(floor_id: str, zone: Zone, words: PlanWords) -> Iterator[str]:
     x, y, width, height = (_u(value) for value in zone.rect_m)
-    frame = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="6"'
-    yield f'<rect class="zone" {frame}/>'
+    frame = f'rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="6"'
+    if not zone.is_box:
+        frame = f'path d="M{"L".join(f"{_u(a):g} {_u(b):g}" for a, b in zone.corners_m)}z"'
+    yield f'<{frame} class="zone"/>'
     if zone.kind in _PATTERNED:
-        yield f'<rect class="zone-ground" {frame} fill="url(#{zone.kind}-{floor_id})"/>'
+        yield f'<{frame} class="zone-ground" fill="url(#{zone.kind}-{floor_id})"/>'
     for number, island in enumerate(zone.islands):
         yield from _furniture(zone, island, [place for place in zone.places if place.island == number])
     name = words.zone_name(zone)
+    stretch = None if zone.is_box else widest_at(zone.corners_m, zone.rect_m[1] + _NAME_BELOW_M)
+    if stretch is not None:
+        x, width = _u(stretch[0]), _u(stretch[1])
     size = min(22.0, (width - 22) / (1.25 + _LETTER_WIDTH * len(name)))
     middle = y + 26
     yield (

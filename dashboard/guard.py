@@ -54,6 +54,8 @@ _KNOWN_PATHS = frozenset(
         "/favicon.ico",
     }
 )
+#: Staff pages that are made without Dash; they need none of its inline scripts.
+_PLAIN_STAFF = ("/staff/plan", "/staff/devices", "/staff/policy", "/staff/actions")
 #: Every place of a floor at once: for screens with a link and for staff, where links are needed.
 _WHOLE_FLOOR_PATHS = frozenset({"/wall", "/live", "/api/v1/floors"})
 _WHOLE_FLOOR_PREFIXES = ("/wall/", "/api/v1/floors/")
@@ -131,7 +133,8 @@ class Guard:
         cookie = _cookie(headers, i18n.LANGUAGE_COOKIE)
         language = i18n.choose(asked, cookie, headers.get("accept-language"))
         token = current_language.set(language)
-        policy = self._staff_csp() if path.startswith("/staff") else _STRICT
+        is_dash = path.startswith("/staff") and not path.startswith(_PLAIN_STAFF)
+        policy = self._staff_csp() if is_dash else _STRICT
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":

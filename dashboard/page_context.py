@@ -14,6 +14,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from dashboard import glyphs
+from dashboard.accounts.roles import may_open
 from dashboard.grades import Grades
 from dashboard.guard import current_language
 from dashboard.i18n import Language, Words, words
@@ -92,10 +93,10 @@ class PageContext:
         try:
             reply = await self.send_request(request)
         except RequestUnanswered:
-            log.warning("request_unanswered", action=action, place=place)
+            log.warning("request_unanswered", action=action)
             return Outcome(accepted=False, reason="no_answer")
         except BrokerUnreachable:
-            log.warning("request_not_sent", action=action, place=place)
+            log.warning("request_not_sent", action=action)
             return Outcome(accepted=False, reason="broker_unreachable")
         return Outcome(reply.accepted, reply.reason)
 
@@ -119,6 +120,7 @@ def make_templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["may_open"] = may_open
     environment.globals["icon"] = lambda name: Markup(glyphs.icon_svg(name))  # noqa: S704
     environment.globals["place_glyph"] = lambda letter: Markup(glyphs.place_svg(letter))  # noqa: S704
     return environment

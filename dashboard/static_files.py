@@ -31,6 +31,8 @@ _FILES: Mapping[str, tuple[str, str]] = {
     "walk.css": ("walk/walk.css", "text/css"),
     "walk.js": ("walk/walk.js", "text/javascript"),
     "walk_sheet.css": ("walk/walk_sheet.css", "text/css"),
+    "plan_editor.css": ("plan_editor/plan_editor.css", "text/css"),
+    "plan_editor.js": ("plan_editor/plan_editor.js", "text/javascript"),
     "icon.svg": ("static/icon.svg", "image/svg+xml"),
     "fonts/inter-latin-wght.woff2": ("static/fonts/inter-latin-wght.woff2", "font/woff2"),
     "fonts/inter-OFL.txt": ("static/fonts/inter-OFL.txt", "text/plain"),

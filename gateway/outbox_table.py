@@ -106,6 +106,7 @@ class OutboxTable:
                 "wal_autocheckpoint=1000",
                 f"journal_size_limit={4 * 1024 * 1024}",
                 "busy_timeout=5000",
+                "secure_delete=ON",  # what the site has must not stay in free pages
             ):
                 self._db.execute(f"PRAGMA {pragma}")
             verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]

@@ -120,7 +120,9 @@ class BleRadio(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         mode: `active` hears every advert; `passive` sends nothing itself, but BlueZ then holds unchanged adverts back.
         quiet_s: silence, real s, after which the scan is started again. Lower restarts where little is in the air,
             higher misses a dead radio for longer.
-        devices: address -> nothing yet; sensors that are listed are expected to be heard.
+        devices: address -> nothing yet; sensors that are listed are expected to be heard, all others are dropped.
+        find_new: also hear sensors that are not listed, to give them a place. Only while sensors are being mounted: a
+            tag or watch that somebody carries may speak like a sensor, and its address would be kept.
         bindkeys: JSON file {address: 32 hex digits} with the keys of sensors that encrypt; never in this file.
     """
 
@@ -128,6 +130,7 @@ class BleRadio(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     mode: Literal["active", "passive"] = "active"
     quiet_s: Annotated[float, msgspec.Meta(ge=0.5, le=3600)] = 90.0
     devices: dict[BleAddress, BleDevice] = {}
+    find_new: bool = False
     bindkeys: str | None = None
 
 

@@ -218,9 +218,12 @@ class SiteBook:
     def prune(self) -> None:
         """Delete a bite of what has lived long enough."""
         with self._page() as (transaction, _):
-            transaction.prune(self.runtime.now, at_most=_PRUNE_ROWS, desk_level_days=self._desk_level_days)
+            how = {"at_most": _PRUNE_ROWS, "desk_level_days": self._desk_level_days}
+            transaction.prune(self.runtime.now, **how)
+            transaction.count("sink_dropped", unsent := transaction.forget_lines(self.runtime.now, **how))
             if self._nights is not None:
                 self._nights.forget(transaction)
+        self._report = replace(self._report, outbox_rows=max(self._report.outbox_rows - unsent, 0))
 
     # Nights
 

@@ -28,7 +28,7 @@ _MANIFEST = "manifest.json"
 #: A name in an archive comes from outside: it can only lie inside the folder.
 _SAFE_NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 #: What the pages keep beside the databases.
-_FOLDERS = ("walks", "policies", "taps", "screens")
+_FOLDERS = ("walks", "policies", "taps", "screens", "plans", "backgrounds", "actions")
 _CHUNK = 1 << 20
 _BUSY_MS = 30_000
 

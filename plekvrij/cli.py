@@ -26,6 +26,7 @@ from plekvrij.arguments import needs as _needs
 from plekvrij.arguments import site_of as _site
 from plekvrij.lifecycle import run
 from plekvrij.options import CommandSpec, build_parser
+from plekvrij.privacy import command as privacy_command
 from workplace.errors import (
     BrokerRefused,
     BrokerUnreachable,
@@ -233,6 +234,7 @@ COMMANDS: dict[str, CommandSpec] = {
         *accounts_command.COMMANDS,
         *broker_files_command.COMMANDS,
         *qr_command.COMMANDS,
+        *privacy_command.COMMANDS,
         *screens_command.COMMANDS,
         CommandSpec(
             "replay",

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from plekvrij import sqlite_driver
+from plekvrij.devices_command import replace_file
 from plekvrij.hosts import is_loopback
 from plekvrij.wiring import Site
+from workplace import floor_plan, policy
+from workplace.documents import Mistake
 from workplace.errors import SettingInvalid
 from workplace.events import ZoneState
 from workplace.ports import Clock, OpenLink
 from workplace.topics import Topics
 
 if TYPE_CHECKING:
+    from dashboard.plan_editor.desk import PlanDesk
     from dashboard.wall.screen_links import ScreenCounts
 
 #: Open event streams end with the server; uvicorn would wait for them for ever.
@@ -96,6 +100,7 @@ async def serve(
             rules=site.policy,
             versions=VersionFolder(database.parent / "policies"),
             taps=TapFolder(database.parent / "taps", site.policy.settings.privacy.desk_level_days),
+            desk=_plan_desk(site, database.parent),
             screens=screens,
             accounts=AccountBook(sqlite_driver.connect, database.parent / "accounts.db"),
             settings=DashboardSettings(
@@ -123,6 +128,31 @@ async def serve(
             while not server.started:
                 await asyncio.sleep(0.02)
             ready()
+
+
+def _plan_desk(site: Site, data: Path) -> PlanDesk:
+    """Return what the pages change the plan with: the linter of plan and policy, and where everything is kept."""
+    from dashboard.actions import ActionFolder
+    from dashboard.plan_editor.background import BackgroundFolder
+    from dashboard.plan_editor.desk import PlanDesk
+    from dashboard.plan_editor.store import PlanFolder
+
+    store = PlanFolder(
+        site.plan_file, data / "plans", check=lambda text: _mistakes(site, text), replace=replace_file
+    )
+    return PlanDesk(store, BackgroundFolder(data / "backgrounds"), ActionFolder(data / "actions"))
+
+
+def _mistakes(site: Site, text: str) -> list[Mistake]:
+    """Return what is wrong with a plan, and with a policy that names what it no longer has."""
+    plan, mistakes = floor_plan.check(text, site.plan_file.name)
+    if plan is not None and site.policy_file is not None:
+        try:
+            rules = site.policy_file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            return [*mistakes, Mistake(site.policy_file.name, 0, str(error), "make the policy file readable")]
+        mistakes += policy.check(rules, site.policy_file.name, plan)[1]
+    return mistakes
 
 
 async def _serve(server: _Server, close_streams: Callable[[], None], host: str, port: int) -> None:

@@ -54,6 +54,7 @@ async def run_demo(settings: DemoSettings) -> None:
     site = settings.site
     start_at = demo_start(settings.start, datetime.now(UTC), site)
     with folder_of(settings.data) as folder:
+        site = own_copy(site, folder)
         tell(f"starting {site.plan.name.nl}: {len(site.plan.floors)} floors, {len(site.plan.place)} places")
         clock = clocks.scaled_clock(start_at - timedelta(seconds=START_UP_S * settings.speed), settings.speed)
         process_settings = SiteProcessSettings(
@@ -79,6 +80,17 @@ async def run_demo(settings: DemoSettings) -> None:
                 await asyncio.sleep(DRAIN_S)
         finally:
             print_agreement(site.plan, folder / "truth.ndjson", processes.database)
+
+
+def own_copy(site: wiring.Site, folder: Path) -> wiring.Site:
+    """Return the site with a plan file of its own when it runs on the shipped one, because pages change the file."""
+    if site.plan_file != wiring.DEMO_PLAN:
+        return site
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    copy = folder / site.plan_file.name
+    if not copy.exists():
+        copy.write_bytes(site.plan_file.read_bytes())
+    return wiring.read_site(copy, site.policy_file)
 
 
 def demo_start(text: str, today: datetime, site: wiring.Site) -> datetime:

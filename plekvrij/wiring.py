@@ -234,6 +234,7 @@ async def run_building(
     from plekvrij.demo_switches import SWITCHES_FILE
     from simulators.ble_air import read_airs
     from simulators.building import run_building as run
+    from simulators.carried import CARRIED_FILE, read_carried
     from simulators.switch_player import read_switches
 
     await run(
@@ -245,5 +246,6 @@ async def run_building(
         start_at=clock.now(),
         switches=read_switches(run_dir / SWITCHES_FILE),
         airs=read_airs(run_dir / AIRS_FILE),
+        carried=read_carried(run_dir / CARRIED_FILE),
         ready=ready,
     )

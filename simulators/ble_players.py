@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from simulators.ble_air import BleAir, ble_sensors
 from simulators.bthome_adverts import FLAGS, Aired, BlePir, BleSeat, BthomeNode
+from simulators.carried import NAMED_EVERY, TalkingAir
 from simulators.players import Cast, Player
 from simulators.sensors import SensorInput
 from simulators.speaker import Input
@@ -84,4 +85,6 @@ async def open_radios(cast: Cast, stack: AsyncExitStack, airs: tuple[BleAir, ...
             kind = BlePir if sensor.kind == "motion" else BleSeat
             nodes[heard] = kind(node, since, beat=BEAT)
         players.append(BlePlayer(bluez, nodes, cast.started_at))
+        if cast.carried:
+            players.append(TalkingAir(bluez, cast.carried, cast.started_at, NAMED_EVERY))
     return players

@@ -19,6 +19,7 @@ from typing import Final, TextIO
 
 from simulators.ble_air import BleAir
 from simulators.ble_players import open_radios
+from simulators.carried import Carried
 from simulators.conditions import NORMAL, Conditions
 from simulators.families import speakers, unplayed
 from simulators.faults import NO_FAULTS, Faults
@@ -146,6 +147,7 @@ async def run_building(
     start_at: datetime | None = None,
     switches: tuple[SwitchLine, ...] = (),
     airs: tuple[BleAir, ...] = (),
+    carried: tuple[Carried, ...] = (),
     faults: Faults = NO_FAULTS,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
@@ -161,6 +163,7 @@ async def run_building(
             the clock is played at once.
         switches: access switches with docking stations on their ports.
         airs: Bluetooth adapters with their sensors.
+        carried: what people carry that switches and radios name.
         faults: broken sensors.
         ready: called when all ports are there and everybody is in place.
     """
@@ -182,7 +185,7 @@ async def run_building(
             for node in nodes:
                 await node.ready.wait()
         start = start_at if start_at is not None else clock.now()
-        cast = Cast(plan, seed, start, open_device_link, on_light)
+        cast = Cast(plan, seed, start, open_device_link, on_light, carried)
         players: list[Player] = [*nodes]
         for opener in OPENERS:
             players += await opener(cast, stack)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from simulators.carried import Carried
 from simulators.sensors import SensorInput
 from simulators.speaker import Input
 from workplace.floor_plan import FloorPlan
@@ -42,6 +43,7 @@ class Cast:
         started_at: site time from which devices count their intervals.
         open_link: to the device broker.
         on_light: gets place and code when a light changes.
+        carried: what people carry that switches and radios name; nothing in a plain building.
     """
 
     plan: FloorPlan
@@ -49,3 +51,4 @@ class Cast:
     started_at: datetime
     open_link: OpenLink
     on_light: Callable[[str, str], None]
+    carried: tuple[Carried, ...] = ()

@@ -57,6 +57,16 @@ class TruthChange:
     state: Truth
 
 
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Person number `person` sat at a place. Only who judges a simulation may look at it."""
+
+    person: int
+    place: str
+    start: datetime
+    end: datetime
+
+
 @dataclass(frozen=True)
 class Day:
     """One local day, from midnight to midnight; times are aware UTC.
@@ -66,6 +76,7 @@ class Day:
         closing: the same at the end, with their owners.
         happenings: in order of time.
         turned_away: how often somebody found no seat for what they wanted.
+        stays: who sat where, in order of leaving.
     """
 
     date: date
@@ -75,6 +86,7 @@ class Day:
     closing: dict[str, Laptop]
     happenings: tuple[Happening, ...]
     turned_away: int
+    stays: tuple[Stay, ...] = ()
 
     @cached_property
     def truth(self) -> tuple[TruthChange, ...]:
@@ -164,6 +176,15 @@ class Population:
             closing=dict(seating.laptops),
             happenings=tuple(h for h in happenings if start <= h.at < end),
             turned_away=seating.turned_away,
+            stays=tuple(
+                Stay(
+                    person,
+                    place,
+                    noon + timedelta(seconds=a - 12 * HOUR),
+                    noon + timedelta(seconds=b - 12 * HOUR),
+                )
+                for person, place, a, b in play.stays
+            ),
         )
 
     def _midnight(self, day: date) -> datetime:
@@ -203,6 +224,8 @@ class _Play:
         self._plan, self._rng, self._seating = plan, rng, seating
         self._sleepy_after_min = sleepy_after_min
         self.happenings: list[tuple[float, str, HappeningKind, float]] = []
+        self.stays: list[tuple[int, str, float, float]] = []
+        self._since: dict[int, float] = {}
 
     def everybody(self, plans: Iterable[DayPlan]) -> None:
         steps: list[tuple[float, int, DayPlan, Stint | None, Stint | None]] = []
@@ -238,6 +261,7 @@ class _Play:
         elif after is not None and after.activity in ("short_break", "lunch") and before.activity == "work":
             self._seating.leave_bag(person, place)
         self._note(at_s, place, "leave")
+        self.stays.append((person.number, place, self._since.pop(person.number, at_s), at_s))
         self._walk_past(place, at_s)
         if after is None and not stays:
             self._fetch_laptop(person, at_s)
@@ -264,6 +288,7 @@ class _Play:
             return
         sit_s = stint.start_s + self._rng.uniform(0.05, 0.25) * min(length_s, 4 * MINUTE)
         self._note(sit_s, place, "sit", person.movement)
+        self._since[person.number] = sit_s
         self._walk_past(place, sit_s)
         if stint.activity != "work":
             return

@@ -181,13 +181,22 @@ class SimulatedSwitch:
             for line in syslog_lines(self.vendor, self.name, port, self.clock.now(), is_up=is_up):
                 self._send(line.encode(), self.syslog_to)
 
+    def say(self, line: str) -> None:
+        """Send a syslog line of any content."""
+        if self.syslog_to is not None:
+            self._send(line.encode(), self.syslog_to)
+
     def _trap(self, number: int, varbinds: list[tuple[Oid, Cell]]) -> None:
+        self.announce((*_TRAPS, number), varbinds)
+
+    def announce(self, trap: Oid, varbinds: list[tuple[Oid, Cell]]) -> None:
+        """Send a trap of any kind."""
         if self.traps_to is None:
             return
         self._request_id += 1
         first = [
             (_SYS_UPTIME, Cell(snmp_ber.TIME_TICKS, self.uptime)),
-            (_TRAP_OID, Cell(snmp_ber.OID, (*_TRAPS, number))),
+            (_TRAP_OID, Cell(snmp_ber.OID, trap)),
         ]
         if self.user is None:
             datagram = snmp_ber.message(self.community, snmp_ber.TRAP, self._request_id, [*first, *varbinds])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from simulators.carried import NAMED_EVERY, TalkingSwitch
 from simulators.players import Cast, Player
 from simulators.sensors import SensorInput
 from simulators.speaker import FAR, Input
@@ -80,4 +81,6 @@ async def open_switches(
             syslog_to=("127.0.0.1", line.syslog_port),
         )
         players.append(SwitchPlayer(await stack.enter_async_context(switch), line.places))
+        if cast.carried:
+            players.append(TalkingSwitch(switch, cast.carried, cast.started_at, NAMED_EVERY))
     return players

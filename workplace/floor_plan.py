@@ -29,7 +29,11 @@ from workplace.plan_file import (
     place_ids,
 )
 from workplace.plan_sense import check_sense
+from workplace.plan_shape import Corner, box_of, corners_of
 from workplace.sensor_kits import KITS
+
+#: Room that a place by itself takes, m; as `pitch` of an island.
+_DESK_M = 1.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,10 @@ class Island:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A part of a floor for one activity. `group` joins zones that stand in for each other (rule R13)."""
+    """A part of a floor for one activity. `group` joins zones that stand in for each other (rule R13).
+
+    `rect_m` is left, top, width and height of the box around it, `corners_m` its outline.
+    """
 
     id: str
     floor: str
@@ -103,6 +110,13 @@ class Zone:
     rect_m: tuple[float, float, float, float]
     places: tuple[Place, ...]
     islands: tuple[Island, ...]
+    corners_m: tuple[Corner, ...]
+
+    @property
+    def is_box(self) -> bool:
+        left, top, width, height = self.rect_m
+        right, bottom = left + width, top + height
+        return self.corners_m == ((left, top), (right, top), (right, bottom), (left, bottom))
 
     @property
     def group(self) -> str:
@@ -283,14 +297,28 @@ def _expand_zone(
                 island.rows * island.pitch[1],
             )
         )
-    rect = (zone.rect[0], zone.rect[1], zone.rect[2], zone.rect[3])
-    return Zone(zone.id, floor.id, zone.kind, zone.name, rect, tuple(places), tuple(islands))
+    for single in zone.places:
+        x, y = single.at
+        listed = tuple(_listed(entry, here) for entry in extra.get(single.id, ()))
+        light = None if single.id not in lights else _listed_light(lights[single.id], here)
+        label = single.id.replace("-", ".")
+        places.append(
+            Place(single.id, label, zone.id, floor.id, x, y, len(islands), single.fixed, listed, light)
+        )
+        islands.append(Island(x - _DESK_M / 2, y - _DESK_M / 2, _DESK_M, _DESK_M))
+    corners = corners_of(zone)
+    rect = box_of(corners) if zone.rect is None else (zone.rect[0], zone.rect[1], zone.rect[2], zone.rect[3])
+    return Zone(zone.id, floor.id, zone.kind, zone.name, rect, tuple(places), tuple(islands), corners)
 
 
 def _light(island: IslandFile, index: int, listed: LightFile | None, here: list[Gateway]) -> Light | None:
     if listed is not None:
-        return Light(listed.gateway or here[0].id, listed.device, listed.channel)
+        return _listed_light(listed, here)
     return None if island.node is None else Light(here[0].id, device_id("dsp1", island.node), str(index))
+
+
+def _listed_light(listed: LightFile, here: list[Gateway]) -> Light:
+    return Light(listed.gateway or here[0].id, listed.device, listed.channel)
 
 
 def _sensors(island: IslandFile, index: int, place_id: str, here: list[Gateway]) -> Iterable[Sensor]:

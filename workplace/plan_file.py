@@ -12,6 +12,9 @@ from workplace.message import Name
 ZoneKind = Literal["meet", "collaborate", "silence", "desk", "touchdown", "counter", "restaurant"]
 IslandKit = Literal["dock", "pir", "zigbee_pir"]
 Metres = Annotated[float, msgspec.Meta(ge=0, le=500)]
+Point = Annotated[list[Metres], msgspec.Meta(min_length=2, max_length=2)]
+#: Lower refuses shapes of real rooms, higher makes the list of corners unreadable.
+MAX_CORNERS = 32
 
 #: Formats of devices that speak MQTT themselves: names of `device_ids.PREFIXES`.
 MqttFormat = Literal[
@@ -32,7 +35,7 @@ class IslandFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """A group of equal places in a grid, row by row, numbered from `first`."""
 
     first: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]*?[0-9]+$")]
-    at: Annotated[list[Metres], msgspec.Meta(min_length=2, max_length=2)]
+    at: Point
     columns: Annotated[int, msgspec.Meta(ge=1, le=40)]
     rows: Annotated[int, msgspec.Meta(ge=1, le=40)]
     pitch: Annotated[
@@ -43,12 +46,24 @@ class IslandFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     fixed: bool = False
 
 
+class PlaceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A place by itself, `at` its middle; its devices stand under `devices`."""
+
+    id: Name
+    at: Point
+    fixed: bool = False
+
+
 class ZoneFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part of a floor: a box (`rect`: left, top, width, height) or a shape with any corners, one of the two."""
+
     id: Name
     kind: ZoneKind
     name: Text
-    rect: Annotated[list[Metres], msgspec.Meta(min_length=4, max_length=4)]
+    rect: Annotated[list[Metres], msgspec.Meta(min_length=4, max_length=4)] | None = None
+    corners: Annotated[list[Point], msgspec.Meta(min_length=3, max_length=MAX_CORNERS)] | None = None
     islands: list[IslandFile] = msgspec.field(default_factory=list)
+    places: list[PlaceFile] = msgspec.field(default_factory=list)
 
 
 class FloorFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -59,7 +74,7 @@ class FloorFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         list[Annotated[float, msgspec.Meta(gt=0, le=500)]], msgspec.Meta(min_length=2, max_length=2)
     ]
     core: Annotated[list[Metres], msgspec.Meta(min_length=4, max_length=4)] | None = None
-    you_are_here: Annotated[list[Metres], msgspec.Meta(min_length=2, max_length=2)] | None = None
+    you_are_here: Point | None = None
     zones: Annotated[list[ZoneFile], msgspec.Meta(min_length=1)]
 
 
@@ -113,3 +128,11 @@ def place_ids(island: IslandFile) -> list[str]:
     digits = len(island.first) - len(island.first.rstrip("0123456789"))
     stem, start = island.first[:-digits], int(island.first[-digits:])
     return [f"{stem}{number:0{digits}d}" for number in range(start, start + island.columns * island.rows)]
+
+
+def places_of(zone: ZoneFile) -> list[str]:
+    """Return the ids of all places of a zone, islands first."""
+    return [
+        *(place for island in zone.islands for place in place_ids(island)),
+        *(place.id for place in zone.places),
+    ]

@@ -7,11 +7,23 @@ from zoneinfo import available_timezones
 
 from workplace.device_ids import LIT_FAMILIES, PREFIXES
 from workplace.documents import Document
-from workplace.plan_file import DeviceFile, FloorFile, LightFile, PlanFile, ZoneFile, place_ids
+from workplace.plan_file import (
+    DeviceFile,
+    FloorFile,
+    IslandFile,
+    LightFile,
+    PlanFile,
+    ZoneFile,
+    place_ids,
+    places_of,
+)
+from workplace.plan_shape import Corner, area_m2, box_of, corners_of, crossing, holds
 from workplace.sensor_kits import KITS
 
 #: One DSP/1 node has at most 16 channels (research: edge, section 3).
 MAX_CHANNELS = 16
+#: Less is a slip of the pointer and no room.
+_LEAST_ZONE_M2 = 0.01
 
 
 def check_sense(document: Document, raw: PlanFile) -> None:
@@ -56,30 +68,36 @@ def _check_unique(document: Document, raw: PlanFile) -> None:
                     once("node", island.node, (*path, "node"))
                 for place in place_ids(island):
                     once("place", place, (*path, "first"))
+            for i, single in enumerate(zone.places):
+                path = ("floors", f, "zones", z, "places", i)
+                once("place", single.id, (*path, "id"))
+                spot = f"{round(single.at[0], 1)}, {round(single.at[1], 1)}"
+                once(f"a place of floor {floor.id} at", spot, (*path, "at"))
 
 
 def _check_zone(
     document: Document, raw: PlanFile, path: tuple[str | int, ...], floor: FloorFile, zone: ZoneFile
 ) -> None:
-    left, top, width, height = zone.rect
-    if left + width > floor.size[0] + 1e-6 or top + height > floor.size[1] + 1e-6:
+    if (zone.rect is None) == (zone.corners is None):
         document.wrong(
-            (*path, "rect"),
-            f"zone {zone.id} sticks out of its floor of {floor.size[0]} x {floor.size[1]} m",
-            "make rect [left, top, width, height] fit, in metres",
+            path,
+            f"zone {zone.id} needs one outline",
+            "write 'rect: [left, top, width, height]' or 'corners:'",
         )
+        return
+    outline = corners_of(zone)
+    _check_outline(document, path, floor, zone, outline)
+    for i, single in enumerate(zone.places):
+        if not holds(outline, single.at[0], single.at[1]):
+            document.wrong(
+                (*path, "places", i, "at"), f"place {single.id} lies outside zone {zone.id}", _within(outline)
+            )
     gateways = [gateway for gateway in raw.gateways if gateway.floor == floor.id]
     for i, island in enumerate(zone.islands):
         where = (*path, "islands", i)
-        right = island.at[0] + (island.columns - 1) * island.pitch[0]
-        bottom = island.at[1] + (island.rows - 1) * island.pitch[1]
-        if not (
-            left <= island.at[0] and right <= left + width and top <= island.at[1] and bottom <= top + height
-        ):
+        if not all(holds(outline, x, y) for x, y in _ends(island)):
             document.wrong(
-                (*where, "at"),
-                f"the places from {island.first} lie outside zone {zone.id}",
-                f"keep x in {left}-{left + width} and y in {top}-{top + height} m",
+                (*where, "at"), f"the places from {island.first} lie outside zone {zone.id}", _within(outline)
             )
         if island.sensors and not gateways:
             document.wrong(
@@ -87,36 +105,81 @@ def _check_zone(
                 f"floor {floor.id} has sensors but no gateway",
                 f"add a gateway with 'floor: {floor.id}'",
             )
-        if {"dock", "pir"} & set(island.sensors) and island.node is None:
-            document.wrong(
-                where,
-                f"the places from {island.first} have a wired sensor but no node",
-                "add 'node:' with the node's uid, 16 hex digits",
-            )
-        if island.node is not None and island.columns * island.rows > MAX_CHANNELS:
-            document.wrong(
-                (*where, "node"),
-                f"one node has at most {MAX_CHANNELS} channels",
-                "split the island in two, each with its own node",
-            )
+        _check_wiring(document, where, island)
         if "zigbee_pir" in island.sensors and not any("zigbee2mqtt" in gateway.mqtt for gateway in gateways):
             document.wrong(
                 (*where, "sensors"),
                 f"no gateway of floor {floor.id} reads Zigbee2MQTT",
                 "add 'mqtt: {zigbee2mqtt: zigbee2mqtt}' to the gateway",
             )
-        if {"pir", "zigbee_pir"} <= set(island.sensors):
-            document.wrong((*where, "sensors"), "a place has one PIR here, not two", "keep pir or zigbee_pir")
+
+
+def _check_outline(
+    document: Document,
+    path: tuple[str | int, ...],
+    floor: FloorFile,
+    zone: ZoneFile,
+    outline: tuple[Corner, ...],
+) -> None:
+    at = (*path, "rect" if zone.corners is None else "corners")
+    left, top, width, height = box_of(outline)
+    if left + width > floor.size[0] + 1e-6 or top + height > floor.size[1] + 1e-6:
+        advice = (
+            "make rect [left, top, width, height] fit, in metres"
+            if zone.corners is None
+            else "keep every corner [x, y] on the floor, in metres"
+        )
+        what = f"zone {zone.id} sticks out of its floor of {floor.size[0]:g} x {floor.size[1]:g} m"
+        document.wrong(at, what, advice)
+    if zone.corners is None:
+        return
+    sides = crossing(outline)
+    if sides is not None:
+        what = f"the outline of zone {zone.id} crosses itself (sides {sides[0] + 1} and {sides[1] + 1})"
+        document.wrong(at, what, "name the corners in the order in which one walks along the wall")
+    elif area_m2(outline) < _LEAST_ZONE_M2:
+        document.wrong(at, f"zone {zone.id} has no inside", "move its corners apart, in metres")
+
+
+def _check_wiring(document: Document, where: tuple[str | int, ...], island: IslandFile) -> None:
+    if {"dock", "pir"} & set(island.sensors) and island.node is None:
+        document.wrong(
+            where,
+            f"the places from {island.first} have a wired sensor but no node",
+            "add 'node:' with the node's uid, 16 hex digits",
+        )
+    if island.node is not None and island.columns * island.rows > MAX_CHANNELS:
+        document.wrong(
+            (*where, "node"),
+            f"one node has at most {MAX_CHANNELS} channels",
+            "split the island in two, each with its own node",
+        )
+    if {"pir", "zigbee_pir"} <= set(island.sensors):
+        document.wrong((*where, "sensors"), "a place has one PIR here, not two", "keep pir or zigbee_pir")
+
+
+def _ends(island: IslandFile) -> list[Corner]:
+    """Return the outermost places of an island."""
+    left, top = island.at
+    right = round(left + (island.columns - 1) * island.pitch[0], 6)
+    bottom = round(top + (island.rows - 1) * island.pitch[1], 6)
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
+
+
+def _within(outline: tuple[Corner, ...]) -> str:
+    left, top, width, height = box_of(outline)
+    return f"keep x in {left:g}-{left + width:g} and y in {top:g}-{top + height:g} m"
 
 
 def _check_devices(document: Document, raw: PlanFile) -> None:
     floor_of = _floors_of_places(raw)
-    seen: set[tuple[str, str, str | None]] = set()
+    seen: set[tuple[str, str, str | None, str]] = set()
     for index, entry in enumerate(raw.devices):
         path = ("devices", index)
         _check_home(document, raw, path, entry, floor_of)
         _check_kit(document, path, entry)
-        key = (entry.place, entry.device, entry.channel)
+        kind = KITS[entry.sensor].kind if entry.sensor in KITS else ""
+        key = (entry.place, entry.device, entry.channel, kind)
         if key in seen:
             document.wrong(
                 path, f"{entry.device} is listed twice for place {entry.place}", "drop one of the two"
@@ -143,13 +206,7 @@ def _check_lights(document: Document, raw: PlanFile) -> None:
 
 
 def _floors_of_places(raw: PlanFile) -> dict[str, str]:
-    return {
-        place: floor.id
-        for floor in raw.floors
-        for zone in floor.zones
-        for island in zone.islands
-        for place in place_ids(island)
-    }
+    return {place: floor.id for floor in raw.floors for zone in floor.zones for place in places_of(zone)}
 
 
 def _check_home(

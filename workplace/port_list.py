@@ -74,7 +74,7 @@ def read_ports(text: str, file: str) -> tuple[list[PortLine], list[Mistake]]:
     rows = list(csv.reader(io.StringIO(text), delimiter=_delimiter(text)))
     if not rows or not any(rows[0]):
         return [], [Mistake(file, 1, "the list is empty", "begin with a line 'switch;port;place'")]
-    private = _private(rows, file)
+    private = hardware_addresses(rows, file)
     if private is not None:
         return [], [private]
     names, mistakes = _heading(rows[0], file)
@@ -173,7 +173,7 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=first.count)
 
 
-def _private(rows: Sequence[Sequence[str]], file: str) -> Mistake | None:
+def hardware_addresses(rows: Sequence[Sequence[str]], file: str) -> Mistake | None:
     """Refuse a list with hardware addresses as a whole: nothing of it should be kept, not even by accident."""
     for number, row in enumerate(rows, 1):
         for column, cell in enumerate(row, 1):

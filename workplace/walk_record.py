@@ -120,6 +120,22 @@ def remember(walk: Walk, event: SensorEvent) -> Walk:
     return msgspec.structs.replace(walk, devices=devices, sensors=sensors)
 
 
+def forget(walk: Walk, before: datetime) -> Walk:
+    """Return the walk without what it knows of the use of places before a moment; what was tested stays.
+
+    A walk hears the sensors of a whole floor, also under people who sit there.
+    """
+    results = {
+        place: msgspec.structs.replace(result, others=tuple(o for o in result.others if o.heard_at >= before))
+        for place, result in walk.results.items()
+    }
+    sensors = walk.sensors
+    if walk.started_at is not None and walk.started_at < before:
+        sensors = {key: one for key, one in sensors.items() if one.on_at is not None and one.on_at >= before}
+    others = tuple(other for other in walk.others if other.heard_at >= before)
+    return msgspec.structs.replace(walk, results=results, sensors=sensors, others=others)
+
+
 def encode(walk: Walk) -> bytes:
     return msgspec.json.encode(walk)
 

@@ -100,6 +100,7 @@ class AccountBook:
             path.touch(mode=0o600)
         self._database = connect(str(path), timeout=10.0, isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA journal_mode = WAL").fetchall()
+        self._database.execute("PRAGMA secure_delete = ON").fetchall()
         self._database.executescript(_TABLES)
 
     # Accounts

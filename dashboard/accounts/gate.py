@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Scope
 
 from dashboard.accounts.book import Account, AccountBook
-from dashboard.accounts.roles import AT_PLACES, SAFE_METHODS, who_may
+from dashboard.accounts.roles import AT_PLACES, SAFE_METHODS, current_role, who_may
 
 SESSION_COOKIE = "plekvrij_session"
 #: Addresses whose reading is not kept: they tell of no place, or belong to a page that is kept already.
@@ -63,6 +63,7 @@ class Gate:
         if account.role not in roles:
             self.refused += 1
             return PlainTextResponse(f"not for the role {account.role}\n", status_code=403)
+        current_role.set(account.role)
         if not path.startswith(_UNLOGGED):
             self.book.note(account, method, path)
         return None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Literal, get_args
 
 Role = Literal["staff", "facility", "installer", "works_council", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
+#: Whose request is being answered; None where there are no accounts, and everybody who is let in may do everything.
+current_role: ContextVar[Role | None] = ContextVar("current_role", default=None)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _EVERYBODY_KNOWN = frozenset(ROLES)
@@ -20,6 +23,7 @@ _AREAS: dict[str, frozenset[Role]] = {
     "/staff": AT_PLACES,
     "/staff/plan": _BUILDS,
     "/staff/devices": _BUILDS,
+    "/staff/actions": _BUILDS | AT_PLACES,
     "/map": AT_PLACES,
     "/walk": _WALKS,
     "/council/switch": _STOPS,
@@ -43,3 +47,9 @@ def who_may(method: str, path: str) -> frozenset[Role] | None:
     if path.startswith("/api/") and (method not in SAFE_METHODS or "decisions" in parts):
         return AT_PLACES
     return None
+
+
+def may_open(path: str) -> bool:
+    """Return whether a page may show a link to an address to whoever asked for it."""
+    role, roles = current_role.get(), who_may("GET", path)
+    return role is None or roles is None or role in roles

@@ -17,6 +17,12 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class RefusalAnswer(Answer):
+    """Why there is no other answer."""
+
+    detail: str
+
+
 class GatewayAnswer(Answer):
     id: str
     floor: str

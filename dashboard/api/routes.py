@@ -9,13 +9,17 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from dashboard.api.models import (
     DecisionAnswer,
     FloorAnswer,
     HealthAnswer,
     PlaceAnswer,
+    RefusalAnswer,
     ScreensAnswer,
     UnclaimedAnswer,
     WhyAnswer,
@@ -39,11 +43,29 @@ from workplace.events import Decision
 
 #: Ingest speaks every few seconds; past this it is silent, s.
 INGEST_SILENT_S = 20.0
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such floor or place"}}
+PREFIX = "/api/v1"
+
+Responses = dict[int | str, dict[str, Any]]
+_NOT_FOUND: Responses = {404: {"model": RefusalAnswer, "description": "No such floor or place"}}
+_NO_HISTORY: Responses = {503: {"model": RefusalAnswer, "description": "The history cannot be read now"}}
+_TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+#: What stands before the interface says in its own words: `dashboard.guard`.
+_GUARDED: Responses = {
+    400: {
+        "model": RefusalAnswer,
+        "description": "Unknown host name (text), or a body that is no text",
+        **_TEXT,
+    }
+}
+_FOR_STAFF: Responses = {
+    401: {"description": "The password of staff is needed", **_TEXT},
+    403: {"description": "From another site, or no password is set and not from this machine", **_TEXT},
+}
+_PASSWORD: dict[str, Any] = {"security": [{"staff": []}]}
 
 
 def make_router(context: PageContext) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", tags=["v1"])
+    router = APIRouter(prefix=PREFIX, tags=["v1"], responses=_GUARDED)
     started_at = time.monotonic()
     _add_health(router, context, started_at)
     _add_floors(router, context)
@@ -52,6 +74,15 @@ def make_router(context: PageContext) -> APIRouter:
     _add_devices(router, context)
     _add_schema(router, context)
     return router
+
+
+def methods_there(router: APIRouter, request: Request) -> list[str]:
+    """Return what may be asked of an address that exists, but not with the method of this request; else nothing."""
+    found: set[str] = set()
+    for route in router.routes:
+        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is Match.PARTIAL:
+            found |= route.methods or set()
+    return sorted(found)
 
 
 def _missing() -> JSONResponse:
@@ -96,7 +127,12 @@ def _add_places(router: APIRouter, context: PageContext) -> None:
         grade = (await context.grades.read()).get(place)
         return place_answer(found, context.live.snapshot().places.get(place), context.clock.now(), grade)
 
-    @router.get("/places/{place}/decisions", response_model=list[DecisionAnswer], responses=_NOT_FOUND)
+    @router.get(
+        "/places/{place}/decisions",
+        response_model=list[DecisionAnswer],
+        responses={**_NOT_FOUND, **_FOR_STAFF},
+        openapi_extra=_PASSWORD,
+    )
     async def decisions(
         place: str, limit: Annotated[int, Query(ge=1, le=200)] = 50
     ) -> list[DecisionAnswer] | JSONResponse:
@@ -108,7 +144,8 @@ def _add_places(router: APIRouter, context: PageContext) -> None:
     @router.post(
         "/places/{place}/requests",
         response_model=WishAnswer,
-        responses={**_NOT_FOUND, 409: {"model": WishAnswer}, 504: {"model": WishAnswer}},
+        responses={**_NOT_FOUND, **_FOR_STAFF, 409: {"model": WishAnswer}, 504: {"model": WishAnswer}},
+        openapi_extra=_PASSWORD,
     )
     async def ask(place: str, wish: Wish, response: Response) -> WishAnswer | JSONResponse:
         """Ask something of the engine. 409 when it refuses, 504 when it does not answer."""
@@ -126,9 +163,11 @@ def _add_why(router: APIRouter, context: PageContext) -> None:
         "/decisions/{decision}",
         response_model=WhyAnswer,
         responses={
-            404: {"description": "No such decision, or no longer kept"},
-            503: {"description": "Try again"},
+            404: {"model": RefusalAnswer, "description": "No such decision, or no longer kept"},
+            **_NO_HISTORY,
+            **_FOR_STAFF,
         },
+        openapi_extra=_PASSWORD,
     )
     async def why(decision: str) -> WhyAnswer | JSONResponse:
         """The why-card: rule, version of the policy, signals with their age, timeline, what would have changed it."""
@@ -143,7 +182,7 @@ def _add_devices(router: APIRouter, context: PageContext) -> None:
     @router.get(
         "/devices/unclaimed",
         response_model=list[UnclaimedAnswer],
-        responses={503: {"description": "History cannot be read now"}},
+        responses=_NO_HISTORY,
     )
     async def unclaimed() -> list[UnclaimedAnswer] | JSONResponse:
         """Devices that are heard but have no place yet, last heard first; empty when there is no history."""
@@ -161,14 +200,14 @@ def _add_devices(router: APIRouter, context: PageContext) -> None:
 def _add_schema(router: APIRouter, context: PageContext) -> None:
     @router.get("/openapi.json", include_in_schema=False)
     async def schema() -> JSONResponse:
-        return JSONResponse(
-            get_openapi(
-                title="Plekvrij",
-                version=context.version,
-                description="Live places, zones and health of one site. Times: UTC site time, ages: real s.",
-                routes=router.routes,
-            )
+        document = get_openapi(
+            title="Plekvrij",
+            version=context.version,
+            description="Live places, zones and health of one site. Times: UTC site time, ages: real s.",
+            routes=router.routes,
         )
+        document["components"]["securitySchemes"] = {"staff": {"type": "http", "scheme": "basic"}}
+        return JSONResponse(document)
 
 
 async def read_decisions(context: PageContext, place: str, limit: int) -> list[Decision]:

@@ -69,13 +69,13 @@ def make_router(context: PageContext, rules: Policy, versions: PolicyVersions) -
             "council/council.html",
             **_status(context, rules, said, done),
             **_data(context, rules, said),
-            **_policy(context, rules, versions, said),
+            **policy_values(context, rules, versions, said),
             **_counted(context, rules, await figures.read(context.clock.now()), said),
         )
 
     @router.get("/council/switch")
     async def switch() -> Response:
-        return context.render("council/switch.html", action=_standing(context).action)
+        return context.render("council/switch.html", action=standing_of(context).action)
 
     @router.post("/council/switch")
     async def press(action: Annotated[str, Form(max_length=16)] = "") -> Response:
@@ -94,7 +94,7 @@ def make_router(context: PageContext, rules: Policy, versions: PolicyVersions) -
     return router
 
 
-def _standing(context: PageContext) -> Standing:
+def standing_of(context: PageContext) -> Standing:
     """Return what the engine says of itself, else what its zones say."""
     snapshot = context.live.snapshot()
     heard = [
@@ -113,7 +113,7 @@ def _standing(context: PageContext) -> Standing:
 
 
 def _status(context: PageContext, rules: Policy, said: Words, done: str) -> dict[str, Any]:
-    standing = _standing(context)
+    standing = standing_of(context)
     strongest: PolicyMode = max(
         (rules.mode(zone) for zone in context.plan.zone.values()), key=list(say.MODES).index, default="off"
     )
@@ -143,7 +143,10 @@ def _data(context: PageContext, rules: Policy, said: Words) -> dict[str, Any]:
     }
 
 
-def _policy(context: PageContext, rules: Policy, versions: PolicyVersions, said: Words) -> dict[str, Any]:
+def policy_values(
+    context: PageContext, rules: Policy, versions: PolicyVersions, said: Words
+) -> dict[str, Any]:
+    """Return what a page shows of the rules: their text, sum and consent, and what changed."""
     consent = rules.settings.consent
     before = next((one for one in versions.newest() if one.hash != rules.hash), None)
     return {

@@ -7,6 +7,7 @@ from typing import Any
 
 from dash import dcc, html
 
+from dashboard.accounts.roles import may_open
 from dashboard.glyphs import PLACE_PATH, StateLetter
 from dashboard.i18n import LANGUAGES, N_, Words
 from dashboard.page_context import PageContext
@@ -19,7 +20,13 @@ _CHART_EVERY_MS = 60_000
 #: Parts of the page that come as markup (`markup`), because they have many cells.
 DRAWN = ("holds", "all-places", "gateways", "channels", "day-table")
 #: The pages of the top bar: address and word.
-VIEWS = (("/staff/", N_("Now")), ("/staff/history", N_("History")))
+VIEWS = (
+    ("/staff/", N_("Now")),
+    ("/staff/history", N_("History")),
+    ("/staff/plan", N_("Floor plan")),
+    ("/staff/devices", N_("Devices")),
+    ("/staff/policy", N_("Policy")),
+)
 
 
 def drawn_id(part: str) -> str:
@@ -113,6 +120,7 @@ def top_bar(
                 [
                     link(said(word), f"{path}{to(here.id, said.language)}", is_current=path == view)
                     for path, word in VIEWS
+                    if may_open(path)
                 ],
                 className="st-nav",
                 **aria(label=said("Pages")),

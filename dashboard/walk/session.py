@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Literal
 
 import structlog
@@ -23,6 +24,7 @@ from workplace.events import SensorEvent
 from workplace.floor_plan import FloorPlan
 from workplace.ports import Clock, MessageLink, OpenLink, Received
 from workplace.topics import Topics, partition
+from workplace.walk_record import forget
 from workplace.walk_test import Happening, Heard, is_open, open_walk, route_of, step
 from workplace.walk_view import WalkView, view
 
@@ -179,6 +181,15 @@ class Walks:
                 except TimeoutError:
                     continue
                 changed.clear()
+
+    async def forget(self, before: datetime) -> None:
+        """Delete what walks heard of the use of places before a moment."""
+        for floor in self._plan.floor:
+            walk = self.of(floor)
+            kept = forget(walk.walk, before)
+            if kept != walk.walk:
+                walk.walk = kept
+                await walk.save()
 
     def close(self) -> None:
         """End every open stream."""

@@ -80,9 +80,10 @@
     heardAt = at = now();
     time = data.t; age = data.a; asOf = data.ao;
     if (event.type === "d" && data.v !== version + 1) return connect();
+    // another program or plan: nothing of it fits to this page
+    if (event.type === "s" && data.b !== words.build) return reload();
     version = data.v;
     if (event.type === "s") {
-      if (data.b !== words.build) reload();
       backOff = 1000; speed = data.sp; letters = data.d; zones = data.z;
       drawHead(data); watch(); drawAll();
       return;

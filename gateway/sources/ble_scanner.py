@@ -125,6 +125,9 @@ class SensorScan:
             data.service_data, data.manufacturer_data
         ):
             return
+        if address not in self.listed and not self._settings.find_new:
+            self._counters["ble_not_listed"] += 1  # it may be a tag in somebody's bag
+            return
         self.sensor_s = self.air_s
         if self._is_old(address, data):
             self._counters["ble_unchanged"] += 1

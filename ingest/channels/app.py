@@ -95,6 +95,7 @@ class _Notifier:
         self._topics = Topics(plan.site, settings.topic_root)
         self._clock = clock
         self._outbox = outbox
+        self._days = policy.settings.privacy.desk_level_days
         self._kinds = {one.name: one.kind for one, _ in channels}
         record = DecisionLog(connect, settings.database)
         self._listener = Listener(record, outbox, [one for one, _ in channels], plan, policy, clock)
@@ -113,7 +114,7 @@ class _Notifier:
         self._reads = True
 
     async def run(self, link: MessageLink, ready: Callable[[], None] | None) -> None:
-        await asyncio.to_thread(self._outbox.prune, self._clock.now(), list(self._kinds))
+        await asyncio.to_thread(self._outbox.prune, self._clock.now(), list(self._kinds), self._days)
         await self._look_at_decisions()  # what is decided from now on is told
         if ready is not None:
             ready()
@@ -152,7 +153,7 @@ class _Notifier:
         while True:
             await asyncio.sleep(_PRUNE_S)
             with contextlib.suppress(StoreUnavailable):  # there is another hour
-                await asyncio.to_thread(self._outbox.prune, self._clock.now(), list(self._kinds))
+                await asyncio.to_thread(self._outbox.prune, self._clock.now(), list(self._kinds), self._days)
 
     async def _tell_health(self, link: MessageLink) -> None:
         while True:

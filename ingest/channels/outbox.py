@@ -107,6 +107,7 @@ class Outbox:
                 "journal_mode = WAL",
                 "synchronous = FULL",
                 f"busy_timeout = {int(_BUSY_S * 1000)}",
+                "secure_delete = ON",
             ):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
             connection.executescript(_TABLES)
@@ -248,9 +249,9 @@ class Outbox:
             numbers,
         )
 
-    def prune(self, now: datetime, channels: Iterable[str]) -> None:
-        """Forget ids and open ends after 14 days, and what waits for a channel that is no more."""
-        before = to_ms(now) - DESK_LEVEL_DAYS * _DAY_MS
+    def prune(self, now: datetime, channels: Iterable[str], days: int = DESK_LEVEL_DAYS) -> None:
+        """Forget ids and open ends after `days`, and what waits for a channel that is no more."""
+        before = to_ms(now) - days * _DAY_MS
         known = list(channels)
         marks = ",".join("?" * len(known))
         with self._writing() as connection:

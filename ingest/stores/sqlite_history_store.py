@@ -59,7 +59,8 @@ class SqliteHistoryStore:
         gone = 0
         while True:
             with self._store.transaction() as transaction:
-                bite = transaction.prune(now, at_most=_PRUNE_ROWS, desk_level_days=self._desk_level_days)
+                how = {"at_most": _PRUNE_ROWS, "desk_level_days": self._desk_level_days}
+                bite = transaction.prune(now, **how) + transaction.forget_lines(now, **how)
             gone += bite
             if bite == 0:
                 return gone

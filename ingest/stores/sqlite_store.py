@@ -79,6 +79,7 @@ class SqliteStore:
             "synchronous = FULL",
             f"journal_size_limit = {JOURNAL_LIMIT_BYTES}",
             "foreign_keys = OFF",
+            "secure_delete = ON",  # what was deleted must not stand in the free pages of the file, nor in its copies
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         if not self._was_closed_well():

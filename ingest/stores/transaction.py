@@ -37,6 +37,8 @@ from workplace.ports import ZoneBin
 #: Parameters of one `IN (...)`: SQLite before 3.32 allows 999.
 _CHUNK = 500
 _DAY_MS = 86_400_000
+#: The time at the end of a line, ms since 1970: 13 digits until the year 2286.
+_LINE_MS = "CAST(CAST(substr(line, -13) AS TEXT) AS INTEGER)"
 
 _INSERT_EVENT = (
     "INSERT OR IGNORE INTO event (id, gateway, device, kind, channel, value, measured_at, received_at, clock,"
@@ -329,6 +331,20 @@ class Transaction(NightRows, LossRows):
                     rows - gone,
                 )
         return gone
+
+    def forget_lines(self, now: datetime, *, at_most: int, desk_level_days: int = DESK_LEVEL_DAYS) -> int:
+        """Delete lines about places that have lived long enough without a server; return how many went unsent.
+
+        Looks at the `at_most` lines that have waited longest. The time of a point is the end of its line.
+        """
+        before = to_ms(now) - desk_level_days * _DAY_MS
+        self._connection.execute(f"DELETE FROM sink_dead_letter WHERE {_LINE_MS} < ?", (before,))
+        return self._changed(
+            f"DELETE FROM sink_outbox WHERE seq IN (SELECT seq FROM sink_outbox WHERE retention = 'raw'"
+            f" ORDER BY seq LIMIT ?) AND {_LINE_MS} < ?",
+            at_most,
+            before,
+        )
 
     # Bookkeeping
 

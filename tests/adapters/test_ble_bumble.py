@@ -117,7 +117,7 @@ def test_a_hit_goes_from_the_air_over_hci_to_disk(tmp_path: Path, key: bytes | N
         async with asyncio.timeout(60), outbox:
             intake = Intake(Origin("raadhuis", "gw-1"), clock, outbox)
             source = BleSource(
-                BleRadio(),
+                BleRadio(find_new=True),
                 decoder=SensorAdverts({} if key is None else {PIR: key}),
                 intake=intake,
                 clock=clock,

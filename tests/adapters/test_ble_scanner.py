@@ -144,7 +144,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
                 if prepare is not None:
                     await prepare(bluez)
                 intake = Intake(Origin("raadhuis", "gw-1"), clock, outbox)
-                radio = settings or BleRadio(devices={PIR: BleDevice()})
+                radio = settings or BleRadio(find_new=True, devices={PIR: BleDevice()})
                 source = BleSource(
                     radio,
                     decoder=SensorAdverts(keys or {}),
@@ -197,6 +197,22 @@ def test_an_advert_recorded_before_a_restart_of_the_gateway_is_refused_after_it(
     play(after, keys={PIR: KEY})
 
 
+def test_a_tag_in_somebodys_bag_is_no_sensor_of_ours(play: Callable[..., None]) -> None:
+    """It speaks the language of sensors; kept, its address would follow a person from place to place."""
+
+    async def story(scene: Scene) -> None:
+        await scene.scanning()
+        ours, tag = BthomeNode(PIR), BthomeNode(SEAT)
+        while scene.source.counters["ble_not_listed"] < 3:
+            scene.bluez.advert(SEAT, tag.say({MOTION: True}))
+            await asyncio.sleep(0.02)
+        await say_until_heard(scene, lambda: ours.say({MOTION: True}), PIR)
+        await until(lambda: scene.intake.counters["events_stored"], "the hit of ours is stored")
+        assert {device for device, *_ in await scene.said("motion")} == {"ble-00005e005301"}
+
+    play(story, settings=BleRadio(devices={PIR: BleDevice()}))
+
+
 @pytest.mark.parametrize("mode", ["active", "passive"])
 def test_what_sensors_say_is_on_disk(play: Callable[..., None], mode: str) -> None:
     async def story(scene: Scene) -> None:
@@ -216,7 +232,7 @@ def test_what_sensors_say_is_on_disk(play: Callable[..., None], mode: str) -> No
         last = (await scene.events())[-1]
         assert (last.rssi_dbm, last.clock, last.uncertainty_ms) == (-71, "arrival", 2000)
 
-    play(story, settings=BleRadio(mode=mode, adapter="hci0"), keys={PIR: KEY})  # type: ignore[arg-type]
+    play(story, settings=BleRadio(find_new=True, mode=mode, adapter="hci0"), keys={PIR: KEY})  # type: ignore[arg-type]
 
 
 async def say_until_heard(scene: Scene, advert: Callable[[], bytes], address: str) -> None:
@@ -296,7 +312,7 @@ def test_the_scan_comes_back_after(play: Callable[..., None], name: str, mode: s
         await until(lambda: scene.source.health().status == "ok", "health is well again")
         assert scene.source.all_counters()["ble_scan_restarts"] >= 1
 
-    radio = BleRadio(devices={PIR: BleDevice()}, mode=mode)  # type: ignore[arg-type]
+    radio = BleRadio(find_new=True, devices={PIR: BleDevice()}, mode=mode)  # type: ignore[arg-type]
     play(story, settings=radio)
 
 
@@ -333,7 +349,7 @@ def test_a_gateway_that_starts_without_a_radio_says_what_to_do_and_takes_it_when
         print(f"heard after {await scene.heard_again():.2f} s")
         assert await scene.said_times("availability", 1)
 
-    play(story, settings=BleRadio(adapter=adapter), prepare=lambda bluez: order(absent, bluez))
+    play(story, settings=BleRadio(find_new=True, adapter=adapter), prepare=lambda bluez: order(absent, bluez))
 
 
 def test_a_radio_that_stays_away_makes_its_sensors_unknown_and_each_comes_back_when_it_is_heard(
@@ -369,7 +385,7 @@ def test_no_scan_is_restarted_for_silence_where_no_sensor_is_expected(play: Call
         assert scene.source.all_counters()["ble_scan_restarts"] == 0
         assert scene.source.health().status == "ok"
 
-    play(story, settings=BleRadio())
+    play(story, settings=BleRadio(find_new=True))
 
 
 def test_a_radio_without_faults_listens_all_the_time(play: Callable[..., None]) -> None:
@@ -428,7 +444,7 @@ def test_five_hundred_sensors_at_a_thousand_adverts_a_second_are_all_heard(play:
         assert rate >= 1000
         assert "ble_adverts_dropped" not in scene.source.counters
 
-    play(story, settings=BleRadio(), limits=ScanLimits())
+    play(story, settings=BleRadio(find_new=True), limits=ScanLimits())
 
 
 # --- what is refused ---
@@ -497,7 +513,7 @@ def test_a_change_of_signal_strength_alone_is_no_new_hit(play: Callable[..., Non
         assert scene.source.counters["ble_adverts"] == 1
         assert scene.source.health().status == "ok"
 
-    play(story, settings=BleRadio(mode="passive"), rssi_step_db=8, limits=ScanLimits())
+    play(story, settings=BleRadio(find_new=True, mode="passive"), rssi_step_db=8, limits=ScanLimits())
 
 
 def test_an_unchanged_heartbeat_is_heard_by_an_active_scan(play: Callable[..., None]) -> None:

@@ -98,7 +98,7 @@ def outbox_of(tmp_path: Path) -> Outbox:
 def source_of(outbox: Outbox, **rest: Any) -> BleSource:
     intake = Intake(Origin("raadhuis", "gw-1"), StillClock(), outbox)
     given = {"decoder": SensorAdverts({}), "limits": LIMITS, "backend": PaperScanner} | rest
-    return BleSource(BleRadio(), intake=intake, clock=StillClock(), **given)
+    return BleSource(BleRadio(find_new=True), intake=intake, clock=StillClock(), **given)
 
 
 def test_no_error_at_start_or_stop_ends_the_source(tmp_path: Path) -> None:

@@ -198,6 +198,8 @@ class MadeSite:
     taps: MemoryTaps = field(default_factory=MemoryTaps)
     close: Any = None
     usage: Any = None
+    desk: Any = None
+    history: Any = None
     screens: Any = None
     muted: set[str] = field(default_factory=set)
     """Zones that say nothing now."""
@@ -444,7 +446,7 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
         app = create_app(
             site.plan,
             live=site.live,
-            history=MadeHistory(site.plan),
+            history=site.history or MadeHistory(site.plan),
             send_request=site.send_request,
             clock=site.clock,
             version="0.1.0",
@@ -454,6 +456,7 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
             rules=RULES,
             versions=made_versions(),
             taps=site.taps,
+            desk=site.desk,
             screens=site.screens,
             accounts=site.accounts,
         )
@@ -505,10 +508,17 @@ def served() -> Callable[..., Any]:
 
     @contextmanager
     def serving(
-        *, usage: Any = None, screens: Any = None, accounts: Any = None, **settings: Any
+        *,
+        usage: Any = None,
+        desk: Any = None,
+        history: Any = None,
+        screens: Any = None,
+        accounts: Any = None,
+        **settings: Any,
     ) -> Iterator[MadeSite]:
         made = new_site()
-        made.usage, made.screens, made.accounts = usage, screens, accounts
+        made.usage, made.desk, made.history = usage, desk, history
+        made.screens, made.accounts = screens, accounts
         made.fill()
         with serve(made, **settings):
             made.tell()

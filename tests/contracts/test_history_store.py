@@ -467,6 +467,41 @@ def test_what_has_lived_long_enough_is_deleted_by_the_server(
     shorter.close()
 
 
+def point(name: str, at: datetime) -> bytes:
+    """Return a line of a measurement with every tag and field that it can have."""
+    form, values = MEASUREMENTS[name], {"int": "1i", "float": "1.5", "text": '"x"'}
+    tags = ",".join(f"{tag}=t" for tag in form.tags)
+    fields = ",".join(f"{field}={values[kind.kind]}" for field, kind in form.fields.items())
+    return f"{name},{tags} {fields} {to_ms(at)}".encode()
+
+
+@rigs("influxdb 1.x")
+def test_every_measurement_about_places_is_deleted_by_the_server(
+    rig: Rig, eventually: Callable[..., None]
+) -> None:
+    """Whatever the table of measurements calls raw: a new one is in this test from its first day."""
+    of_places = [name for name, form in MEASUREMENTS.items() if form.retention == "raw"]
+    assert {name for name, form in MEASUREMENTS.items() if "desk" in form.tags} <= set(of_places)
+    before = InfluxStore(rig.url)
+    before.prepare()
+    before.write("raw", b"\n".join(point(name, at) for name in of_places for at in (NOW - 10 * ONE_DAY, NOW)))
+
+    def left() -> dict[str, int]:
+        found = {}
+        for name in of_places:
+            field = next(iter(MEASUREMENTS[name].fields))
+            (row,) = before.query(f'SELECT count("{field}") AS n FROM "{name}"')
+            found[name] = row["n"]
+        return found
+
+    assert left() == dict.fromkeys(of_places, 2)
+    after = InfluxStore(rig.url, desk_level_days=1)
+    after.prepare()
+    eventually(lambda: left() == dict.fromkeys(of_places, 1), what="the server dropping what is old")
+    before.close()
+    after.close()
+
+
 @rigs("sqlite", "influxdb 1.x", "outside")
 def test_a_hundred_thousand_and_one_places(rig: Rig, store: HistoryStore) -> None:
     """The in-memory index of InfluxDB 1.x stops at 100,000 values of a tag; ours must not be that one."""

@@ -1,0 +1,1 @@
+"""The policy for staff: its text in both languages, where it is in force, what changed, and the stop switch."""

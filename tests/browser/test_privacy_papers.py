@@ -1,0 +1,47 @@
+"""The papers about privacy in a browser: accessible, and a notice that fits on one page."""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from plekvrij import wiring
+from plekvrij.privacy.report import LANGUAGES, PAPERS, Configuration, write
+
+AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("papers")
+    site = wiring.read_site(wiring.DEMO_PLAN, wiring.DEMO_POLICY)
+    write(Configuration(site, None, (), "http://metrics.example.nl:8086/occ", date(2026, 11, 26)), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def paper(browser: Browser) -> Page:
+    return browser.new_page(viewport={"width": 1000, "height": 1400})
+
+
+@pytest.mark.parametrize("name", ["index", *PAPERS])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_axe_finds_nothing_against_wcag(paper: Page, folder: Path, language: str, name: str) -> None:
+    paper.goto((folder / language / f"{name}.html").as_uri())
+    paper.evaluate(AXE.read_text("utf-8"))
+    found = paper.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+    )
+    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found["violations"]] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_notice_is_one_sheet_of_a4(paper: Page, folder: Path, language: str) -> None:
+    paper.goto((folder / language / "notice.html").as_uri())
+    printed = paper.pdf(format="A4", margin=dict.fromkeys(("top", "bottom", "left", "right"), "15mm"))
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
