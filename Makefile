@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 STAMP := $(VENV)/.ready
 ARGS ?=
+MINUTES ?= 20
 
-.PHONY: setup demo test check bench lock screenshots clean
+.PHONY: setup demo test check bench chaos lock screenshots clean
 
 setup: $(STAMP)
 
@@ -32,6 +33,11 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m bench $(ARGS)
+
+# A town hall under fire: kills, cuts, full disks and wrong clocks, and then the search for what is missing.
+chaos: setup
+	@bash deploy/test-servers.sh
+	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(ARGS)
 
 # New versions of the dependencies, pinned again; needs `uv`.
 lock:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -198,7 +199,7 @@ class _Gateway:
             supervisor.start(tasks, "canary", self.losses.run)
             tick = partial(supervisor.pulse.tick, "intake")
             supervisor.start_critical(tasks, "intake", lambda: self.intake.watch_disk(tick))
-            supervisor.start(tasks, "clock", self.wall.run)
+            supervisor.start(tasks, "clock", lambda: self.wall.run(self._after_clock_step))
             supervisor.start(tasks, "silence", lambda: watch_silence(self.intake, sources))
             supervisor.start(tasks, "registry", self.registry.run)
             supervisor.start(tasks, "command topic", lambda: self._read_commands(desk))
@@ -267,6 +268,12 @@ class _Gateway:
         """Say how we are, and what holds now."""
         await health.report()
         await self.intake.repeat_levels()
+        for source in self.sources.sources:
+            source.refresh()
+
+    async def _after_clock_step(self, by: timedelta) -> None:
+        """Say again what holds, with right times."""
+        await self.intake.clock_stepped(by)
         for source in self.sources.sources:
             source.refresh()
 

@@ -7,7 +7,9 @@ held back.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+import msgspec
 
 from workplace.events import SensorEvent
 
@@ -71,6 +73,19 @@ class DuplicateFilter:
         for stream, event in self._last.items():
             if event.kind in LEVELS and device in (None, event.device):
                 self._due.add(stream)
+
+    def clock_stepped(self, by: timedelta, now: datetime) -> None:
+        """Move the times of all that is known with the wall clock, never past `now`: a level keeps its moment.
+
+        What was heard while the clock was ahead would else stay newer than everything that is heard after.
+        """
+        for stream, event in self._last.items():
+            received_at = min(event.received_at + by, now)
+            # what a bridge or a network put on it came from a clock of its own
+            measured_at = event.measured_at if event.clock == "network" else event.measured_at + by
+            self._last[stream] = msgspec.structs.replace(
+                event, received_at=received_at, measured_at=min(measured_at, received_at)
+            )
 
     def _why_old(self, event: SensorEvent, is_state_report: bool) -> str | None:
         last = self._last.get(_stream(event))

@@ -41,9 +41,13 @@ class HealingLink:
     Attributes:
         counters: `connects`, `acknowledged`, `received`, `inbound_dropped`, `handler_failed`, `unhandled`.
         error: why there is no connection now; None while there is one.
+        is_quiet: connections are nothing to log: somebody only looks whether the broker is there.
     """
 
-    def __init__(self, url: str, client_id: str, *, window: int, timeout_s: float) -> None:
+    def __init__(
+        self, url: str, client_id: str, *, window: int, timeout_s: float, is_quiet: bool = False
+    ) -> None:
+        self.is_quiet = is_quiet
         self.url = url
         self.client_id = client_id
         self.window = window
@@ -222,7 +226,7 @@ class HealingLink:
     def adopt(self, session: Session) -> None:
         """Make `session` the connection in use."""
         self.counters["connects"] += 1
-        log.info("broker_connected", client_id=self.client_id, url=self.url)
+        (log.debug if self.is_quiet else log.info)("broker_connected", client_id=self.client_id, url=self.url)
         self.error = None
         self._session = session
         for subscription in self._subscriptions:

@@ -181,6 +181,14 @@ class Intake:
         await self._store(levels)
         self.counters["levels_repeated"] += len(levels)
 
+    async def clock_stepped(self, by: timedelta) -> None:
+        """After the wall clock was set: send the known levels again with the times that they have now.
+
+        The site sets aside what comes from its future, so it may have missed what was said by a wrong clock.
+        """
+        self._filter.clock_stepped(by, self.clock.now())
+        await self.repeat_levels()
+
     # --- wired devices ---
 
     def _wire_events(self, source: str, step: SessionStep, boot_ms: float) -> Iterable[SensorEvent]:

@@ -78,6 +78,7 @@ class MqttLink(HealingLink):
         window: most messages without an acknowledgement; lower costs throughput, higher costs paho time per
             acknowledgement (105 us instead of 44 us at 1,000).
         timeout_s: real seconds that `publish` waits for its acknowledgement and `subscribe` for its answer.
+        is_quiet: do not log connections.
     """
 
     def __init__(
@@ -89,8 +90,9 @@ class MqttLink(HealingLink):
         clean_session: bool = True,
         window: int = 50,
         timeout_s: float = 10.0,
+        is_quiet: bool = False,
     ) -> None:
-        super().__init__(address.url, client_id, window=window, timeout_s=timeout_s)
+        super().__init__(address.url, client_id, window=window, timeout_s=timeout_s, is_quiet=is_quiet)
         self._address = address
         self._will = will
         self._clean_session = clean_session

@@ -6,9 +6,9 @@ import asyncio
 import ctypes
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -101,8 +101,8 @@ class WallClock:
         self.counters["times_flagged"] += verdict.action == "flag"
         return replace(row, body=apply(verdict, row.body))
 
-    async def run(self) -> None:
-        """Look until cancelled."""
+    async def run(self, on_step: Callable[[timedelta], Awaitable[None]] | None = None) -> None:
+        """Look until cancelled; `on_step` hears by how much the clock was set, within two seconds."""
         before = self.state()
         while True:
             await asyncio.sleep(LOOK_S)
@@ -110,7 +110,10 @@ class WallClock:
             after = self.state()
             if is_step(before, after):
                 self.counters["clock_steps"] += 1
-                log.warning("clock_stepped", by_ms=round(after.offset_ms - before.offset_ms))
+                by_ms = after.offset_ms - before.offset_ms
+                log.warning("clock_stepped", by_ms=round(by_ms))
+                if on_step is not None:
+                    await on_step(timedelta(milliseconds=by_ms))
             if after.is_trusted != before.is_trusted:
                 log.info("clock_trusted" if after.is_trusted else "clock_doubted")
             before = after

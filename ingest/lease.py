@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from workplace.errors import SettingInvalid
+from workplace.errors import SettingInvalid, StoreUnavailable
 
 log = structlog.get_logger()
 
@@ -41,11 +41,17 @@ async def lease_of(database: Path, *, patience_s: float = PATIENCE_S) -> AsyncIt
 
     Raises:
         LeaseTaken: another process (or another ingest of this one) still holds it after `patience_s`.
+        StoreUnavailable: the folder takes no file now.
     """
     path = database.with_name(f"{database.name}.lease")
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Never deleted: a file that is taken away while somebody waits for its lock would be two leases.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{path} cannot be written: {error.strerror}. Make its folder writable for this user, or make room"
+        ) from error
     try:
         await _lock(descriptor, database, patience_s)
         _sign(descriptor)
@@ -71,9 +77,10 @@ async def _lock(descriptor: int, database: Path, patience_s: float) -> None:
 
 def _sign(descriptor: int) -> None:
     """Say who holds it, for the message of whoever comes next."""
-    os.ftruncate(descriptor, 0)
     signature = {"process": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
-    os.pwrite(descriptor, json.dumps(signature).encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk takes no name; the lock is the lease
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(signature).encode(), 0)
 
 
 def _holder(descriptor: int) -> str:

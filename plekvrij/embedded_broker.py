@@ -209,6 +209,10 @@ class EmbeddedBroker:
             process.kill()
             await process.wait()
 
+    async def wait_ended(self) -> int:
+        """Return the exit code of the server once it has ended, however it did; 0 when it was never started."""
+        return 0 if self._process is None else await self._process.wait()
+
     async def _answers(self) -> bool:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", self.port)

@@ -8,10 +8,12 @@ import json
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from dashboard.themes import read_theme
 from plekvrij import demo_radios, wiring
+from plekvrij.broker_watch import ask_broker, keep_broker
 from plekvrij.clocks import SiteClock
 from plekvrij.credentials import Credential, write_private
 from plekvrij.demo_switches import DemoSwitch, gateway_tables, switches_of, write_switches
@@ -25,6 +27,7 @@ from simulators.ble_air import BleAir
 from workplace.device_ids import PREFIXES
 from workplace.errors import SettingInvalid
 from workplace.floor_plan import FloorPlan, Gateway
+from workplace.ports import OpenLink
 from workplace.sensor_kits import KITS
 from workplace.topics import VERSION
 
@@ -124,6 +127,8 @@ class SiteProcesses:
             self.broker_url = self.broker.url
             self._credentials = _write_credentials(settings.folder / "credentials", self.broker.credentials)
         await self._preflight()
+        if self.broker is not None:
+            self._keep_broker(self.broker)
         self._tell(f"broker ready at {self.broker_url}")
         # ingest first: a broker drops what it gets before the first subscriber has its session
         influx = {"PLEKVRIJ_INFLUX": settings.influx} if settings.influx else {}
@@ -152,10 +157,24 @@ class SiteProcesses:
         return settings
 
     async def _preflight(self) -> None:
+        await check_broker(*self._broker_to_ask())
+
+    def _broker_to_ask(self) -> tuple[OpenLink, str, str]:
         credential = self._credentials.get("preflight", self._settings.credential)
         broker = wiring.broker_of(self.broker_url, credential)
         base = f"plekvrij/{VERSION}/{self._settings.site.plan.site}"
-        await check_broker(wiring.link_opener(broker), self.broker_url, base)
+        return wiring.link_opener(broker), self.broker_url, base
+
+    def _keep_broker(self, broker: EmbeddedBroker) -> None:
+        ask = partial(ask_broker, *self._broker_to_ask())
+        watch = asyncio.create_task(keep_broker(broker, ask, self._tell), name="keep broker")
+
+        async def end_watch() -> None:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+
+        self._exit.push_async_callback(end_watch)
 
     async def _add(self, name: str, arguments: list[str], secrets: dict[str, str] | None = None) -> None:
         child = Child(name, arguments, self._settings.folder / "logs" / f"{name}.log", secrets)

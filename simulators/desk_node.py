@@ -5,7 +5,9 @@
 Standard input, one line per happening: `dock <channel> 0|1`, `pir <channel>`, `button <channel>`, `unplug`,
 `replug`, `quit`; its end ends the node. Standard output, JSON lines: `{"ready": "<tty>"}` when the port is
 there (again), `{"channel": .., "code": .., "at_ms": ..}` for each change of a light, `at_ms` being the uptime
-in site time. Only light imports (no argparse, json, pathlib): start time and memory count 27 times.
+in site time. With `--journal FILE` it writes down, before the wire carries it, every edge of a dock that it made and
+everything that was acknowledged to it: what a test holds against the store after it has killed both.
+Only light imports (no argparse, json, pathlib): start time and memory count 27 times.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ import sys
 import time
 import tty
 
-from simulators.dsp1_device import Device
+from simulators.dsp1_device import KIND_DOCK, QUEUE_LENGTH, Device
 
 USAGE = (
     "usage: python -m simulators.desk_node --uid HEX16 --channels 1-16 --tty PATH [--speed N] "
-    "[--hold-s N] [--debounce-ms N] [--heartbeat-s N] [--boot-id N]"
+    "[--hold-s N] [--debounce-ms N] [--heartbeat-s N] [--boot-id N] [--journal FILE]"
 )
 _MAX_LINE_BYTES = 256
 _MAX_BACKLOG_BYTES = 65536
@@ -73,6 +75,39 @@ class Port:
             with contextlib.suppress(OSError):
                 written = os.write(self.fd, data)
             self.lost_bytes += len(data) - written
+
+
+class Journal:
+    """Lines for who looks on; one `write` each, so that the kernel has a line whatever kills this process next.
+
+    `made <boot> <seq> <channel> <value> <monotonic s>`, `acked <boot> <up to seq>`, `dropped <boot> <seq>`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def note(self, *words: object) -> None:
+        os.write(self._fd, (" ".join(map(str, words)) + "\n").encode())
+
+
+class WitnessedDevice(Device):
+    """A device that writes down what it promises and what it is promised."""
+
+    journal: Journal | None = None
+
+    def _event(self, kind: int, channel: int, value: int, real_ms: int, site_ms: int) -> None:
+        if self.journal is not None:
+            if len(self._queue) == QUEUE_LENGTH:
+                self.journal.note("dropped", self.boot_id, self._queue[0][0])
+            if kind == KIND_DOCK:
+                made_at = f"{time.monotonic():.3f}"
+                self.journal.note("made", self.boot_id, self.last_event_seq + 1, channel, value, made_at)
+        super()._event(kind, channel, value, real_ms, site_ms)
+
+    def _forget(self, up_to: int, real_ms: int) -> None:
+        if self.journal is not None:
+            self.journal.note("acked", self.boot_id, up_to)
+        super()._forget(up_to, real_ms)
 
 
 class Node:
@@ -191,6 +226,7 @@ def _options(arguments: list[str]) -> dict[str, str]:
         "--debounce-ms",
         "--heartbeat-s",
         "--boot-id",
+        "--journal",
     }
     names, values = arguments[::2], arguments[1::2]
     if (
@@ -208,7 +244,7 @@ def main(arguments: list[str]) -> int:
         options = _options(arguments)
         channels = int(options["--channels"])
         boot_id = int(options.get("--boot-id", int.from_bytes(os.urandom(4), "little")))
-        device = Device(
+        device = WitnessedDevice(
             bytes.fromhex(options["--uid"]),
             channels,
             boot_id,
@@ -217,7 +253,9 @@ def main(arguments: list[str]) -> int:
             heartbeat_s=int(options.get("--heartbeat-s", "10")),
         )
         speed = float(options.get("--speed", "1"))
-    except ValueError as error:
+        if "--journal" in options:
+            device.journal = Journal(options["--journal"])
+    except (ValueError, OSError) as error:
         sys.stderr.write(f"{error}\n{USAGE}\n")
         return 2
     # Ctrl-C reaches the whole process group; the end of standard input is what ends a node.

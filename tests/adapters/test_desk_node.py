@@ -158,6 +158,22 @@ def test_a_light_is_acknowledged_and_told_once(node: RunningNode) -> None:
     assert all(line["at_ms"] >= 0 for line in lines)
 
 
+def test_the_twin_writes_down_edges_before_they_leave_and_acknowledgements(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.txt"
+    command = [sys.executable, "-m", "simulators.desk_node"]
+    with RunningNode(command, tmp_path / "ttyNode", "--journal", str(journal), "--boot-id", "7") as node:
+        node.line()
+        node.open_port()
+        node.send(wire.HELLO_REQ, 1)
+        node.tell("dock 3 1")
+        event = node.await_event()
+        assert journal.read_text().split()[:5] == ["made", "7", str(event[1]), "3", "1"]
+        node.send(wire.EVENT_ACK, 2, struct.pack("<II", event[0], event[1]))
+        node.send(wire.PING, 3, struct.pack("<I", 9))
+        node.await_frame(wire.PONG)  # the acknowledgement was read before the ping
+        assert journal.read_text().splitlines()[1:] == [f"acked 7 {event[1]}"]
+
+
 def test_it_survives_being_unplugged(node: RunningNode) -> None:
     node.tell("unplug")
     deadline = time.monotonic() + PATIENCE_S

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ingest.lease import LeaseTaken, lease_of
-from workplace.errors import SettingInvalid
+from workplace.errors import SettingInvalid, StoreUnavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 _HOLDER = """
@@ -90,3 +90,22 @@ def test_a_lease_can_be_held_again_and_another_folder_is_free(tmp_path: Path) ->
                     await take(tmp_path / "site.db")
 
     asyncio.run(story())
+
+
+def test_a_folder_that_takes_no_file_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "site.db.lease").mkdir()  # as on a read-only file system: it cannot be opened for writing
+    with pytest.raises(StoreUnavailable, match=r"site\.db\.lease cannot be written"):
+        asyncio.run(take(tmp_path / "site.db"))
+
+
+def test_a_full_disk_does_not_keep_ingest_from_its_lease(tmp_path: Path) -> None:
+    database = tmp_path / "site.db"
+    asyncio.run(take(database))  # the file is there, as after any start
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))"  # no byte more in any file
+    script = _HOLDER.format(root=str(ROOT), database=str(database)).replace(
+        "import asyncio", f"{full}\nimport asyncio"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], input="", capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout == "held\n", done.stderr

@@ -36,6 +36,30 @@ def event(kind: str = "link", value: Any = True, *, at_s: float = 0.0, **changes
     return SensorEvent(**(fields | changes))
 
 
+HOUR = timedelta(hours=1)
+
+
+def test_what_was_heard_while_the_clock_was_wrong_is_repeated_with_right_times() -> None:
+    filter_ = DuplicateFilter()
+    ahead = event(at_s=3600)
+    assert filter_.why_not(ahead, is_edge=True) is None
+    filter_.clock_stepped(-HOUR, NINE + timedelta(seconds=5))
+    [repeated] = filter_.known_levels()
+    assert (repeated.id, repeated.measured_at, repeated.received_at) == (ahead.id, NINE, NINE)
+    filter_.expect_again()
+    assert filter_.why_not(event(at_s=6), is_state_report=True) is None
+    assert filter_.why_not(event(at_s=16), is_state_report=True) == "unchanged_level"
+
+
+def test_a_step_leaves_the_times_of_a_network_and_moves_nothing_into_the_future() -> None:
+    filter_ = DuplicateFilter()
+    filter_.remember(event("occupancy", clock="network", at_s=-9))
+    filter_.remember(event(at_s=1))  # heard after the clock was set and before that was noticed
+    filter_.clock_stepped(HOUR, NINE + timedelta(seconds=2))
+    told = {known.kind: known.measured_at for known in filter_.known_levels()}
+    assert told == {"occupancy": NINE - timedelta(seconds=9), "link": NINE + timedelta(seconds=2)}
+
+
 @pytest.mark.parametrize(
     ("before", "now", "reason"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway import wall_clock
 from gateway.outbox_schema import OutboxRow
 from gateway.wall_clock import WallClock
 from gateway.wall_time import UNKNOWN_MS, Verdict, WallState, apply, is_step, settle
@@ -161,3 +163,22 @@ def test_a_row_waits_only_for_a_time_server_that_may_answer(expects: bool, held:
     assert settled is not None
     assert decode(settled.body, SensorEvent).received_at == NINE + timedelta(seconds=30)
     assert watch.counters["times_corrected"] == 1
+
+
+def test_who_listens_hears_by_how_much_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wall_clock, "LOOK_S", 0.001)
+    clock = SetClock()
+    watch = WallClock(clock, boot="b", wait_s=600.0, is_synced=lambda: True)
+    heard: asyncio.Queue[timedelta] = asyncio.Queue()
+
+    async def story() -> timedelta:
+        watching = asyncio.create_task(watch.run(heard.put), name="watch")
+        await asyncio.sleep(0)  # it has looked once
+        clock.offset_ms = JUMP_MS
+        async with asyncio.timeout(60):
+            by = await heard.get()
+        watching.cancel()
+        return by
+
+    assert asyncio.run(story()) == timedelta(milliseconds=JUMP_MS)
+    assert watch.counters["clock_steps"] == 1
