@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ KEYWORDS = {"_": None, "N_": None, "said": None, "second": None}
 FIELD = re.compile(r"\{[a-z]+\}")
 
 
+@cache
 def in_code() -> dict[str, str]:
     """Every text that pages can say, with where it stands."""
     found = extract_from_dir(
@@ -26,6 +28,7 @@ def in_code() -> dict[str, str]:
     return {str(message): f"{file}:{line}" for file, line, message, _, _ in found}
 
 
+@cache
 def dutch() -> dict[str, str]:
     with (PACKAGE / "i18n" / "nl.po").open("rb") as file:
         catalogue = read_po(file, locale="nl")

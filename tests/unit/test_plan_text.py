@@ -178,7 +178,7 @@ def edited(wanted: PlanFile, number: int, kind: str, dice: int) -> PlanFile:
     return msgspec.structs.replace(changed_zone, devices=devices)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(edits=_EDITS, base=st.sampled_from([BASE, BASE.replace("\n", "\r\n"), plan_text(raw_of(BASE, "p"))]))
 def test_any_row_of_edits_is_said_by_the_text_and_undone_by_its_opposite(
     edits: list[tuple[str, int]], base: str
