@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import sqlite3
 import time
@@ -14,8 +13,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from dashboard.accounts.book import AccountBook
+from tests.accessibility import broken_rules
 
-AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
 PASSWORD = "kruiwagen lantaarn zeven"
 
 
@@ -35,11 +34,7 @@ def check(page: Page, shoot: Callable[..., None], name: str) -> None:
     """Axe finds nothing, nothing is wider than the screen, and a picture is kept."""
     shoot(page, name, full=True)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.evaluate(AXE.read_text())
-    found = page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-        ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 160))]))"
-    )
+    found = broken_rules(page)
     assert found == [], json.dumps(found, indent=1)
 
 

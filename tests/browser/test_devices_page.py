@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from dashboard.actions import MemoryActions
 from dashboard.plan_editor.background import BackgroundFolder
 from dashboard.plan_editor.desk import PlanDesk
 from dashboard.plan_editor.store import PlanFolder
 from plekvrij.devices_command import replace_file
+from tests.accessibility import broken_rules
 from tests.browser.conftest import MORNING, MadeHistory
 from workplace import floor_plan
 from workplace.events import DeviceHealth, GatewayHealth, GatewayStatus
@@ -28,7 +28,6 @@ Shoot = Callable[..., None]
 SOON_MS = 60_000
 expect.set_options(timeout=SOON_MS)
 SIZES = {"desk": (1920, 1080), "portrait": (1080, 1920), "phone": (390, 844)}
-AXE = (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 EXAMPLE = (Path(__file__).parents[2] / "examples" / "town_hall.plan.yaml").read_text("utf-8")
 
 #: A place that gets one more sensor.
@@ -123,15 +122,6 @@ def _no_complaints(pages: Any) -> Iterator[None]:
     assert [text for text in pages.complaints if "responded with a status of 4" not in text] == []
 
 
-def violations(page: Page) -> list[str]:
-    page.evaluate(AXE)
-    found = page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-        ".then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html))"
-    )
-    return list(found)
-
-
 @pytest.mark.parametrize("size", list(SIZES), ids=list(SIZES))
 def test_every_page_fits_and_is_accessible(
     device_site: Any, devices: Devices, pages: Any, shoot: Shoot, size: str
@@ -143,7 +133,7 @@ def test_every_page_fits_and_is_accessible(
         page.goto(f"{device_site.url}/staff/devices{path}")
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1"), path
-        assert violations(page) == [], path
+        assert broken_rules(page) == [], path
         shoot(page, f"devices_{name}_nl_{size}", full=size == "phone")
     page.goto(f"{device_site.url}/staff/devices?floor=f3&lang=en")
     expect(page.get_by_role("heading", level=1)).to_have_text("Devices")

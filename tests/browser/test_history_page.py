@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import random
 import re
@@ -20,13 +19,13 @@ from playwright.sync_api import Page, expect
 from ingest.stores.schema import DeskHour, TransitionRow
 from ingest.stores.sqlite_store import SqliteStore
 from ingest.stores.usage import SqliteUsage
+from tests.accessibility import broken_rules
 from workplace import floor_plan
 from workplace.floor_plan import Zone
 from workplace.ports import ZoneBin
 
 Shoot = Callable[..., None]
 expect.set_options(timeout=60_000)
-AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
 SIZES = {"landscape": (1920, 1080), "portrait": (1080, 1920), "phone": (390, 844)}
 TODAY = date(2026, 11, 24)
 #: What the clock of the site says.
@@ -221,11 +220,7 @@ def test_no_accessibility_rule_is_broken(
     page.locator("summary").first.click()
     expect(page.locator("#history-days-table thead th").first).to_have_text(head)
     nothing_sticks_out(page)
-    page.evaluate(AXE.read_text())
-    found = page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-        ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 160))]))"
-    )
+    found = broken_rules(page)
     assert found == [], json.dumps(found, indent=1)
 
 

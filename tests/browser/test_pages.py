@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import re
 import urllib.error
@@ -13,6 +12,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+
+from tests.accessibility import broken_rules
 
 Shoot = Callable[..., None]
 #: A loaded machine may be slow; a page that is right gets there.
@@ -472,9 +473,6 @@ def test_dash_answers_no_address_that_is_not_its_own(site: Any) -> None:
         refused.value.close()
 
 
-AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
-
-
 @pytest.mark.parametrize(
     "path",
     [
@@ -497,9 +495,5 @@ def test_no_accessibility_rule_is_broken(site: Any, pages: Any, path: str, lang:
         expect(page.locator("#holds tbody tr").first).to_be_visible()
         expect(page.locator("#map .places path")).to_have_count(65)
     page.wait_for_load_state("load")
-    page.evaluate(AXE.read_text())
-    found = page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-        ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 160))]))"
-    )
+    found = broken_rules(page)
     assert found == [], json.dumps(found, indent=1)

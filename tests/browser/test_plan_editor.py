@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from dashboard.plan_editor.background import BackgroundFolder
 from dashboard.plan_editor.desk import PlanDesk
 from dashboard.plan_editor.store import PlanFolder
 from plekvrij.devices_command import replace_file
+from tests.accessibility import broken_rules
 from workplace import floor_plan, policy
 from workplace.documents import Mistake
 from workplace.floor_plan import FloorPlan
@@ -25,7 +25,6 @@ Shoot = Callable[..., None]
 SOON_MS = 60_000
 expect.set_options(timeout=SOON_MS)
 SIZES = {"desk": (1920, 1080), "portrait": (1080, 1920), "phone": (390, 844)}
-AXE = (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "examples" / "town_hall.plan.yaml").read_text("utf-8")
 RULES = (ROOT / "examples" / "town_hall.policy.yaml").read_text("utf-8")
@@ -96,15 +95,6 @@ def _no_complaints(pages: Any) -> Iterator[None]:
     assert [text for text in pages.complaints if "responded with a status of 4" not in text] == []
 
 
-def violations(page: Page) -> list[str]:
-    page.evaluate(AXE)
-    found = page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-        ".then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html))"
-    )
-    return list(found)
-
-
 def fits(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1"), page.url
 
@@ -125,7 +115,7 @@ def test_every_page_fits_and_is_accessible(
         page.goto(f"{plan_site.url}/staff/plan{path}")
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         fits(page)
-        assert violations(page) == [], path
+        assert broken_rules(page) == [], path
         shoot(page, f"plan{path.replace('/', '_')}_{size}", full=size == "phone")
 
 
@@ -195,7 +185,7 @@ def test_zones_are_drawn_places_dropped_and_tables_dragged(
     page.mouse.move(*at(11, 5), steps=4)
     page.mouse.up()
     shoot(page, "plan_drawn_desk")
-    assert violations(page) == []
+    assert broken_rules(page) == []
     save(page)
     plan = desk.plan
     nook = plan.zone["3-nis"]
@@ -237,7 +227,7 @@ def test_a_mistake_is_said_in_dutch_and_nothing_is_written(
         "de plekken vanaf 3-S01 liggen buiten zone 3-samenwerken; houd x binnen"
     )
     expect(page.get_by_label("x van 3-S01 in meters")).to_have_value("23.5")
-    assert violations(page) == []
+    assert broken_rules(page) == []
     shoot(page, "plan_mistake_desk")
     page.get_by_label("Naam van plek Nieuwe plek").fill("een plek")
     page.locator("#save").click()
@@ -272,7 +262,7 @@ def test_the_second_of_two_is_told_and_overwrites_nothing(
         expect(second.locator("#conflict")).to_contain_text("Daarvan is niets overschreven")
         expect(second.get_by_label("x van 2-S01 in meters")).to_have_value("5.1")
     assert desk.text == after
-    assert violations(second) == []
+    assert broken_rules(second) == []
     shoot(second, "plan_conflict_desk")
     second.get_by_role("link", name="Laad de plattegrond zoals die nu is").click()
     second.get_by_label("x van 2-S01 in meters").fill("5.1")
@@ -291,7 +281,7 @@ def test_one_button_puts_the_plan_of_before_back(plan_site: Any, desk: Desk, pag
     page.get_by_role("link", name="Wijzigingen").click()
     expect(page.get_by_role("row")).to_have_count(3)
     expect(page.locator("tbody tr").last).to_contain_text("plattegrond opgeslagen")
-    assert violations(page) == []
+    assert broken_rules(page) == []
 
 
 def test_a_list_is_shown_first_and_written_when_confirmed(
@@ -328,7 +318,7 @@ def test_a_confirmation_that_came_too_late_writes_nothing(plan_site: Any, desk: 
     page.get_by_label("Of plak de regels hier").fill(LIST)
     page.get_by_role("button", name="Toon wat er verandert").click()
     expect(page.locator("#preview")).to_be_visible()
-    assert violations(page) == []
+    assert broken_rules(page) == []
     other = EXAMPLE.replace("nl: Raadhuis", "nl: Stadhuis")
     desk.file.write_text(other, "utf-8")
     page.get_by_role("button", name="Ja, zet dit in de plattegrond").click()
@@ -359,7 +349,7 @@ def test_a_drawing_lies_under_the_floor_and_does_nothing_else(
     page.get_by_label("Links (m)").fill("1")
     page.get_by_role("button", name="Leg het zo").click()
     expect(image).to_have_attribute("width", "760")
-    assert violations(page) == []
+    assert broken_rules(page) == []
     shoot(page, "plan_background_desk")
     wrong = {"name": "plan.png", "mimeType": "image/png", "buffer": b"<html><script>alert(1)</script></html>"}
     page.get_by_label("Bestand", exact=True).set_input_files(files=[wrong])

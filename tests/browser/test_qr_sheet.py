@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import re
 import struct
 import zlib
@@ -13,9 +12,9 @@ import pytest
 import zxingcpp
 
 from plekvrij.cli import main
+from tests.accessibility import broken_rules
 
 PLAN = Path(__file__).parents[2] / "examples" / "town_hall.plan.yaml"
-AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
 #: A4 without its margins, CSS pixels.
 PAPER = (718, 1046)
 URL = "https://plekken.raadhuis.example"
@@ -107,12 +106,7 @@ def test_paper_holds_eight_whole_cards_a_page(sheet: Path, pages: Any) -> None:
         })"""
     )
     assert cut == []
-    page.add_script_tag(content=AXE.read_text("utf-8"))
-    broken = page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-        ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 160))]))"
-    )
-    assert broken == []
+    assert broken_rules(page) == []
     printed = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == sections.count() == 9
     assert page.locator(".card svg").first.bounding_box()["width"] == pytest.approx(40 / 25.4 * 96, abs=0.5)

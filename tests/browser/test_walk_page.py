@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import os
 import re
@@ -14,6 +13,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.accessibility import broken_rules
 from workplace import codec
 from workplace.events import SensorEvent
 from workplace.ports import Received
@@ -24,7 +24,6 @@ Shoot = Callable[..., None]
 SOON_MS = 60_000
 expect.set_options(timeout=SOON_MS)
 PHONE, DESK = (390, 844), (1920, 1080)
-AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
 
 
 @pytest.fixture(autouse=True)
@@ -284,9 +283,5 @@ def test_no_accessibility_rule_is_broken(
     if state == "sheet":
         page.goto(f"{site.url}/walk/f3/sheet")
     page.wait_for_load_state("load")
-    page.evaluate(AXE.read_text())
-    found = page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-        ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 160))]))"
-    )
+    found = broken_rules(page)
     assert found == [], json.dumps(found, indent=1)

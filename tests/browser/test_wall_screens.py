@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.resources
 import json
 import re
 import threading
@@ -19,11 +18,11 @@ from playwright.sync_api import Page, expect
 
 from dashboard.themes import read_theme
 from dashboard.wall.screen_links import Screen, ScreenLinks, add_screen, read_seen, withdraw_screen
+from tests.accessibility import broken_rules
 
 Shoot = Callable[..., None]
 expect.set_options(timeout=60_000)
 LANDSCAPE, PORTRAIT, PHONE = (1920, 1080), (1080, 1920), (390, 844)
-AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +72,6 @@ def says_withdrawn(page: Page) -> None:
 
 def nothing_sticks_out(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
-
-
-def broken_rules(page: Page) -> Any:
-    page.wait_for_load_state("load")
-    page.evaluate(AXE.read_text())
-    return page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-        ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 160))]))"
-    )
 
 
 # --- a link of its own
