@@ -6,8 +6,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 STAMP := $(VENV)/.ready
 ARGS ?=
 MINUTES ?= 20
+CUTS ?= 200
 
-.PHONY: setup demo test check bench chaos lock screenshots clean
+.PHONY: setup demo test check bench chaos cuts lock screenshots clean
 
 setup: $(STAMP)
 
@@ -38,6 +39,11 @@ bench: setup
 chaos: setup
 	@bash deploy/test-servers.sh
 	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(ARGS)
+
+# Each link of a town hall is cut in turn, while every screen is held against who really sits where.
+cuts: setup
+	@bash deploy/test-servers.sh
+	@$(BIN)/python -m tests.chaos.cuts --cuts $(CUTS) $(ARGS)
 
 # New versions of the dependencies, pinned again; needs `uv`.
 lock:
