@@ -444,39 +444,3 @@ def test_a_silent_engine_is_told_not_hidden() -> None:
 def test_an_unreadable_answer_is_survived() -> None:
     with pytest.raises(RequestUnanswered):
         ask(lambda _: [zone_state()])
-
-
-# --- a connection that is lost
-
-
-class ConnectedLink(LoopLink):
-    """A link that tells of its connection when the test says so."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda request: [])
-        self.told: list[Callable[[bool], None]] = []
-
-    def on_connection(self, listener: Callable[[bool], None]) -> None:
-        self.told.append(listener)
-
-    def say(self, topic_filter: str, topic: str, message: Message, *, retained: bool) -> None:
-        self._handlers[topic_filter](Received(topic, codec.encode(message), retained=retained))
-
-
-def test_after_a_lost_connection_no_place_is_known_until_the_broker_says_it_again() -> None:
-    link, live = ConnectedLink(), make_live()
-    asyncio.run(live.follow(link, TOPICS))
-    state = place_state("3-S01")
-
-    def say() -> None:
-        link.say(TOPICS.states(), TOPICS.place_state("3-S01"), state, retained=True)
-
-    say()
-    for told in link.told:
-        told(False)
-    assert "3-S01" in live.snapshot().places, "old, and called old by its age"
-    for told in link.told:
-        told(True)
-    assert "3-S01" not in live.snapshot().places
-    say()
-    assert live.snapshot().places["3-S01"] == state
