@@ -57,7 +57,7 @@ class Promises:
 @pytest.fixture(scope="module")
 def trace() -> Iterator[tuple[Path, list[Op]]]:
     """One run of the worker, written down; in memory, for what a flush is worth is played here."""
-    memory = Path("/dev/shm")
+    memory = Path("/dev/shm")  # noqa: S108
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as made:
         folder = Path(made)
         try:
