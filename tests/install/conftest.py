@@ -28,6 +28,8 @@ PORTS = (
 )
 #: The long form builds the archive and begins with the first section, which installs the program from it.
 IS_LONG = os.environ.get("PLEKVRIJ_LONG") == "1"
+#: Then nothing is typed as root: by a user who has nothing.
+IS_NOBODY = IS_LONG and os.geteuid() == 0
 _DONE = "-- all typed --"
 
 
@@ -49,8 +51,11 @@ class Terminal:
         if not IS_LONG:
             program = Path(sys.executable).parent
             environment |= {"PATH": f"{program}:{environment['PATH']}", "PYTHONPATH": str(ROOT)}
+        as_user = (
+            ["/usr/bin/setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if IS_NOBODY else []
+        )
         self._shell = subprocess.Popen(
-            ["/bin/bash", "--noprofile", "--norc", "-eu", "-o", "pipefail"],
+            [*as_user, "/bin/bash", "--noprofile", "--norc", "-eu", "-o", "pipefail"],
             cwd=home, env=environment | {name: str(port) for name, port in ports.items()}, text=True,
             start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
@@ -114,6 +119,8 @@ def installed() -> Iterator[Installed]:
                 [sys.executable, str(ROOT / "deploy" / "make_archive.py"), "--out", str(home)],
                 check=True, cwd=ROOT,
             )  # fmt: skip
+            if IS_NOBODY:
+                shutil.chown(home, "nobody", "nogroup")
             terminal.type(typed["1"])
         for number in ("2", "3", "4", "5"):
             terminal.type(typed[number])
