@@ -26,6 +26,7 @@ BESIDE = {
     "deploy/install.sh": "install.sh",
     "deploy/nginx/plekvrij.conf": "nginx/plekvrij.conf",
     "deploy/plekvrij-site.service.d/broker.conf": "units/plekvrij-site.service.d/broker.conf",
+    "deploy/mosquitto.service.d/plekvrij.conf": "units/mosquitto.service.d/plekvrij.conf",
     "examples/town_hall.plan.yaml": "examples/town_hall.plan.yaml",
     "examples/town_hall.policy.yaml": "examples/town_hall.policy.yaml",
     "CHANGELOG.md": "CHANGELOG.md",

@@ -85,6 +85,17 @@ def test_the_drop_in_loads_what_a_site_reads(tmp_path: Path, small_plan: FloorPl
     assert {name.lower().replace("_", "-") for name in named} <= set(OPTIONS)
 
 
+def test_mosquitto_reads_what_was_made_for_it_and_only_that() -> None:
+    """An empty ExecStart first: systemd would start both."""
+    text = (ROOT / "deploy" / "mosquitto.service.d" / "plekvrij.conf").read_text("utf-8")
+    started = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
+    assert started == ["", "/usr/sbin/mosquitto -c /etc/mosquitto/plekvrij/mosquitto.conf"]
+    folders = re.findall(
+        r"/etc/mosquitto/plekvrij", (ROOT / "plekvrij" / "broker_files_command.py").read_text("utf-8")
+    )
+    assert folders, "the command names the same folder"
+
+
 @pytest.mark.parametrize("name", MOST_EXPOSED)
 def test_a_service_may_do_little(name: str, tmp_path: Path) -> None:
     copy = tmp_path / f"{name.replace('@', '@x')}.service"

@@ -116,7 +116,7 @@ def installed() -> Iterator[Installed]:
     try:
         if IS_LONG:
             subprocess.run(
-                [sys.executable, str(ROOT / "deploy" / "make_archive.py"), "--out", str(home)],
+                [sys.executable, str(ROOT / "deploy" / "make_archive.py"), "--out", str(home), "--deb"],
                 check=True, cwd=ROOT,
             )  # fmt: skip
             if IS_NOBODY:

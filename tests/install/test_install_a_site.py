@@ -11,6 +11,7 @@ import http.client
 import re
 import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -63,6 +64,24 @@ def test_what_the_gateway_got_is_for_its_owner_alone(installed: Installed) -> No
         file.name for file in files if file.stat().st_mode & 0o077 and not file.name.startswith("gw-1.d")
     ]
     assert [name for name in open_files if name.endswith((".json", ".pem", ".toml", ".env", ".crt"))] == []
+
+
+@pytest.mark.skipif(not IS_LONG, reason="the archive is built by make install-test")
+def test_the_debian_package_carries_the_same_and_installs_it(installed: Installed, tmp_path: Path) -> None:
+    (package,) = installed.home.glob("plekvrij_*.deb")
+    subprocess.run(["/usr/bin/dpkg-deb", "--extract", str(package), str(tmp_path)], check=True)
+    subprocess.run(["/usr/bin/dpkg-deb", "--control", str(package), str(tmp_path / "control")], check=True)
+    carried, target = tmp_path / "usr" / "share" / "plekvrij", tmp_path / "opt"
+    assert (tmp_path / "lib" / "systemd" / "system" / "plekvrij-site.service").exists()
+    assert "/usr/share/plekvrij/install.sh" in (tmp_path / "control" / "postinst").read_text()
+    nothing = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    subprocess.run(["/bin/sh", str(carried / "install.sh"), str(target)], check=True, env=nothing)
+    example = carried / "examples" / "town_hall.plan.yaml"
+    done = subprocess.run(
+        [str(target / "bin" / "plekvrij"), "check", str(example)],
+        check=True, env=nothing, capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert "no mistakes" in done.stdout
 
 
 @pytest.fixture(scope="module")
