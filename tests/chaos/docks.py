@@ -110,10 +110,18 @@ class DockNode(Process):
         )  # fmt: skip
         self.journal = NodeJournal(journal, device)
         self.held_back = 0
+        self._tty = tty
         self._chance = random.Random(f"{seed}:{device}")
 
     def says_ready(self, line: str) -> bool:
         return line.startswith('{"ready"')
+
+    def kill(self, *, hold: bool = False) -> bool:
+        """As when its cable is pulled: udev takes the name away; the number may soon be somebody else's port."""
+        was_up = super().kill(hold=hold)
+        if was_up:
+            self._tty.unlink(missing_ok=True)
+        return was_up
 
     async def begin(self) -> None:
         await super().begin()
