@@ -163,20 +163,27 @@ def create_app(
 
     app.include_router(policy_pages.make_router(context, rules, versions, desk))
     script_hashes = attach_staff(app, context)
+    _surround(app, context, gate, refusals, script_hashes)
+    app.state.live_feed = feed
+    app.state.close_streams = close_streams
+    return app
+
+
+def _surround(
+    app: FastAPI, context: PageContext, gate: Gate | None, refusals: Refusals, script_hashes: list[str]
+) -> None:
+    """Put around the pages what every request passes; the last is the first."""
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES)
     app.add_middleware(BodyLimit, refusals=refusals)
     app.add_middleware(
         Guard,
-        settings=settings,
+        settings=context.settings,
         staff_csp=lambda: staff_policy(script_hashes),
         not_found=lambda: context.render("start/not_found.html", status=404),
         needs_link=lambda: screen_pages.render_refusal(context, "no_link"),
         door=gate,
         refusals=refusals,
     )
-    app.state.live_feed = feed
-    app.state.close_streams = close_streams
-    return app
 
 
 async def _forget(

@@ -36,31 +36,13 @@ class BodyLimit:
         if said.isdecimal() and int(said) > most and not path.startswith(_SAYS_ITSELF):
             await self._refuse(scope, receive, send)
             return
-        count, is_too_much, has_begun = 0, False, False
-
-        async def counting() -> Message:
-            nonlocal count, is_too_much
-            message = await receive()
-            if message["type"] == "http.request":
-                count += len(message.get("body", b""))
-                if count > most:
-                    is_too_much = True
-                    return {"type": "http.disconnect"}
-            return message
-
-        async def sending(message: Message) -> None:
-            nonlocal has_begun
-            if is_too_much and not has_begun:
-                return  # whatever it wants to say about half a body
-            has_begun = True
-            await send(message)
-
+        body = _Counted(receive, send, most)
         try:
-            await self._app(scope, counting, sending)
+            await self._app(scope, body.receive, body.send)
         except Exception:
-            if not is_too_much or has_begun:
+            if not body.is_cut:
                 raise
-        if is_too_much and not has_begun:
+        if body.is_cut:
             await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,3 +55,29 @@ def most_bytes(path: str) -> int:
     """Return how many bytes may be sent to a path."""
     found = [most for area, most in _AREAS.items() if path == area or path.startswith(f"{area}/")]
     return max(found, default=_MOST)
+
+
+class _Counted:
+    """One request: ends for the application where its body is too long, and keeps quiet what it says about that."""
+
+    def __init__(self, receive: Receive, send: Send, most: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._left = most
+        self._has_begun = False
+
+    @property
+    def is_cut(self) -> bool:
+        """Too much came, and there is no answer yet."""
+        return self._left < 0 and not self._has_begun
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+        return {"type": "http.disconnect"} if self._left < 0 else message
+
+    async def send(self, message: Message) -> None:
+        if not self.is_cut:
+            self._has_begun = True
+            await self._send(message)

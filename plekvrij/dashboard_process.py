@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from plekvrij import sqlite_driver
 from plekvrij.devices_command import replace_file
 from plekvrij.hosts import is_loopback
-from plekvrij.http_limits import Connections, HttpLimits, allow_files, limited_protocol
+from plekvrij.http_limits import Connections, HttpLimits, Reason, allow_files, limited_protocol
 from plekvrij.wiring import Site
 from workplace import floor_plan, policy
 from workplace.documents import Mistake
@@ -33,7 +33,7 @@ STREAM_GRACE_S = 2
 
 
 def http_config(
-    app: ASGIApp, *, host: str, port: int, refused: Callable[[str], None], limits: HttpLimits | None = None
+    app: ASGIApp, *, host: str, port: int, refused: Callable[[Reason], None], limits: HttpLimits | None = None
 ) -> uvicorn.Config:
     """Return how uvicorn serves the pages; `refused` hears of each connection that was refused or ended."""
     config = uvicorn.Config(

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
@@ -22,6 +22,9 @@ _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 21\r\n"
     b"retry-after: 5\r\nconnection: close\r\n\r\ntoo many connections\n"
 )
+
+
+Reason = Literal["connections", "slow", "body"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Connections:
         uncounted: addresses of web servers in front, with commas, as uvicorn reads them; `*` is everybody.
     """
 
-    def __init__(self, limits: HttpLimits, refused: Callable[[str], None], uncounted: str) -> None:
+    def __init__(self, limits: HttpLimits, refused: Callable[[Reason], None], uncounted: str) -> None:
         self.limits = limits
         self.refused = refused
         self._uncounted = {address.strip() for address in uncounted.split(",")}
