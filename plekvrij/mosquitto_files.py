@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from plekvrij.credentials import Credential, read_credential, write_private
-from plekvrij.embedded_broker import Rights, rights
+from plekvrij.embedded_broker import MAX_PAYLOAD_BYTES, Rights, rights
 from workplace.errors import SettingInvalid
 from workplace.floor_plan import FloorPlan
 
@@ -42,7 +42,7 @@ persistence_location {state}/
 autosave_interval 60
 max_queued_messages 100000
 max_inflight_messages 1000
-max_packet_size 131072
+max_packet_size {most_bytes}
 set_tcp_nodelay true
 """
 
@@ -75,7 +75,9 @@ def write_files(
         credentials, fresh = _credentials(home / "credentials", allowed, wanted)
         write_private(home / "passwords", "".join(map(_password_line, credentials)).encode())
         write_private(home / "rules", _rules(allowed).encode())
-        conf = _CONF.format(site=plan.site, folder=home, port=TLS_PORT, state=kept)
+        conf = _CONF.format(
+            site=plan.site, folder=home, port=TLS_PORT, state=kept, most_bytes=MAX_PAYLOAD_BYTES
+        )
         (home / "mosquitto.conf").write_text(conf, "utf-8")
     except OSError as error:
         raise SettingInvalid(f"cannot write the files of the broker: {error}") from error
