@@ -31,6 +31,7 @@ from dashboard.plan_editor import background_pages, import_pages
 from dashboard.plan_editor import pages as plan_pages
 from dashboard.plan_editor.desk import PlanDesk
 from dashboard.policy_page import pages as policy_pages
+from dashboard.reports import pages as report_pages
 from dashboard.settings import DashboardSettings
 from dashboard.staff.attach import attach_staff
 from dashboard.start import pages as start_pages
@@ -156,6 +157,7 @@ def create_app(
             )
         return JSONResponse({"detail": f"no such address: /api/{rest}"}, status_code=404)
 
+    app.include_router(report_pages.make_router(context))
     app.include_router(policy_pages.make_router(context, rules, versions, desk))
     script_hashes = attach_staff(app, context)
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES)
