@@ -101,6 +101,17 @@ AWAY = told(0, "reclaimable", "R7")
         ),
         pytest.param([told(0, "released", "R2")], {"R2": (1, 0)}, id="who leaves ends a hold, no rule does"),
         pytest.param(
+            [told(0, "released", "R23"), told(1, "undone", "R23")], {}, id="a mistake that was taken back"
+        ),
+        pytest.param(
+            [told(0, "released", "R23"), told(1, "undone", "R23", hold="h2")],
+            {"R23": (1, 0)},
+            id="another hold",
+        ),
+        pytest.param(
+            [AWAY, told(1, "undone", "R17")], {"R7": (1, 0)}, id="an extension taken back ends nothing"
+        ),
+        pytest.param(
             [told(0, "released", "R2"), told(2, "resumed", "R19")], {}, id="a short gap was no end at all"
         ),
         pytest.param(
