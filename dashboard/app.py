@@ -33,6 +33,7 @@ from dashboard.plan_editor import pages as plan_pages
 from dashboard.plan_editor.desk import PlanDesk
 from dashboard.policy_page import pages as policy_pages
 from dashboard.refusals import Refusals
+from dashboard.reports import pages as report_pages
 from dashboard.settings import DashboardSettings
 from dashboard.staff.attach import attach_staff
 from dashboard.start import pages as start_pages
@@ -161,6 +162,7 @@ def create_app(
             )
         return JSONResponse({"detail": f"no such address: /api/{rest}"}, status_code=404)
 
+    app.include_router(report_pages.make_router(context))
     app.include_router(policy_pages.make_router(context, rules, versions, desk))
     script_hashes = attach_staff(app, context)
     _surround(app, context, gate, refusals, script_hashes)

@@ -18,6 +18,7 @@ from plekvrij import (
     policy_command,
     process_commands,
     qr_command,
+    report_command,
     screens_command,
     wiring,
 )
@@ -234,6 +235,7 @@ COMMANDS: dict[str, CommandSpec] = {
         *accounts_command.COMMANDS,
         *broker_files_command.COMMANDS,
         *qr_command.COMMANDS,
+        *report_command.COMMANDS,
         *privacy_command.COMMANDS,
         *screens_command.COMMANDS,
         CommandSpec(
