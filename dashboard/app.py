@@ -168,6 +168,7 @@ def create_app(
         door=gate,
     )
     app.state.live_feed = feed
+    app.state.interface = interface
     app.state.close_streams = close_streams
     return app
 
