@@ -167,6 +167,7 @@ def create_app(
     script_hashes = attach_staff(app, context)
     _surround(app, context, gate, refusals, script_hashes)
     app.state.live_feed = feed
+    app.state.interface = interface
     app.state.close_streams = close_streams
     return app
 
