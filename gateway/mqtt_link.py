@@ -40,13 +40,15 @@ GOODBYE_S = 2.0
 class BrokerAddress:
     """Where a broker is and who we are there: `mqtt://host:port` or, with TLS, `mqtts://host:port`.
 
-    `ca_file` names the certificates to trust with TLS; None trusts what the system trusts.
+    `ca_file` names the certificates to trust with TLS; None trusts what the system trusts. `certificate_file` holds a
+    certificate and key of our own, PEM, for a broker that knows us by it; it is read anew for each connection.
     """
 
     url: str
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
+    certificate_file: str | None = None
 
     def parts(self) -> tuple[str, int, bool]:
         """Return host, port and whether TLS is used.
@@ -111,10 +113,16 @@ class MqttLink(HealingLink):
         client.max_inflight_messages_set(2 * self.window)
         if self._address.username is not None:
             client.username_pw_set(self._address.username, self._address.password)
+        trouble: str | None = None
         if self._address.parts()[2]:
-            client.tls_set(ca_certs=self._address.ca_file)
+            own = self._address.certificate_file
+            try:
+                client.tls_set(ca_certs=self._address.ca_file, certfile=own, keyfile=own)
+            except OSError as error:  # ssl.SSLError is one, too
+                trouble = f"cannot use the certificates in {own or self._address.ca_file}: {error}"
         if self._will is not None:
             client.will_set(self._will[0], self._will[1], qos=1, retain=True)
+        wire.trouble = trouble
         return wire
 
 
@@ -122,6 +130,8 @@ class _PahoWire:
     """One connection of one paho client. `acknowledged` and `_on_*` run on paho's thread: they hand over and leave."""
 
     client: JoiningClient
+    trouble: str | None = None
+    """Why the wire cannot even be started; it is closed at once then."""
 
     def __init__(self, address: BrokerAddress, events: WireEvents, loop: asyncio.AbstractEventLoop) -> None:
         self._address = address
@@ -133,6 +143,9 @@ class _PahoWire:
         self._lock = threading.Lock()
 
     def start(self) -> None:
+        if self.trouble is not None:
+            self._closed(BrokerUnreachable(self._address.url, self.trouble))
+            return
         client = self.client
         client.suppress_exceptions = True  # else one exception in a callback ends the thread without a word
         client.on_connect = self._on_connect
