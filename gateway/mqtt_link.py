@@ -28,8 +28,9 @@ from workplace.errors import BrokerRefused, BrokerUnreachable, SettingInvalid, W
 from workplace.ports import Received
 
 #: A silent broker is noticed after 1.5 times this, s, and so is a silent gateway by the broker, which then
-#: sends the will. Lower costs a ping per gateway, higher delays "gateway lost".
-KEEPALIVE_S = 20
+#: sends the will. Lower calls a gateway lost whose machine was busy, higher shows its places as free for longer
+#: although somebody sat down since.
+KEEPALIVE_S = 10
 #: Messages between paho and the event loop, which takes all in one go: only a blocked loop fills this.
 INBOUND_MOST = 10_000
 #: Longest wait for a goodbye that the broker does not read, s.

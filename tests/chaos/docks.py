@@ -127,9 +127,10 @@ class DockNode(Process):
         await super().begin()
         for channel, is_docked in enumerate(self.docked):
             if is_docked:
-                self._tell(f"dock {channel} 1")
+                self.tell(f"dock {channel} 1")
 
-    def _tell(self, line: str) -> None:
+    def tell(self, line: str) -> None:
+        """Say one line to the node, see `simulators.desk_node`."""
         process = self.process
         if process is not None and process.stdin is not None and process.returncode is None:
             with contextlib.suppress(OSError):
@@ -152,10 +153,10 @@ class DockNode(Process):
 
     def toggle(self, channel: int) -> None:
         self.docked[channel] = not self.docked[channel]
-        self._tell(f"dock {channel} {int(self.docked[channel])}")
+        self.tell(f"dock {channel} {int(self.docked[channel])}")
 
     def move(self) -> None:
         """Somebody moves at one of the docks that are in use."""
         in_use = [channel for channel, is_docked in enumerate(self.docked) if is_docked]
         if in_use:
-            self._tell(f"pir {self._chance.choice(in_use)}")
+            self.tell(f"pir {self._chance.choice(in_use)}")
