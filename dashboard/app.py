@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -153,15 +153,7 @@ def create_app(
     if gate is not None:
         app.include_router(account_pages.make_router(context, gate))
 
-    @app.api_route("/api/{rest:path}", methods=_ALL_METHODS, include_in_schema=False)
-    async def no_such_interface(request: Request, rest: str) -> JSONResponse:
-        allowed = api_routes.methods_there(interface, request)
-        if allowed:
-            return JSONResponse(
-                {"detail": "method not allowed"}, status_code=405, headers={"Allow": ", ".join(allowed)}
-            )
-        return JSONResponse({"detail": f"no such address: /api/{rest}"}, status_code=404)
-
+    _answer_the_unknown(app, interface)
     app.include_router(report_pages.make_router(context))
     app.include_router(policy_pages.make_router(context, rules, versions, desk))
     script_hashes = attach_staff(app, context)
@@ -170,6 +162,19 @@ def create_app(
     app.state.interface = interface
     app.state.close_streams = close_streams
     return app
+
+
+def _answer_the_unknown(app: FastAPI, interface: APIRouter) -> None:
+    """Refuse what no address of the interface answers, and say what does."""
+
+    @app.api_route("/api/{rest:path}", methods=_ALL_METHODS, include_in_schema=False)
+    async def no_such_interface(request: Request, rest: str) -> JSONResponse:
+        allowed = api_routes.methods_there(interface, request)
+        if allowed:
+            return JSONResponse(
+                {"detail": "method not allowed"}, status_code=405, headers={"Allow": ", ".join(allowed)}
+            )
+        return JSONResponse({"detail": f"no such address: /api/{rest}"}, status_code=404)
 
 
 def _surround(
