@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 MINUTES ?= 20
 
-.PHONY: setup demo test check bench chaos archive install-test lock screenshots clean
+.PHONY: setup demo test check bench chaos docs archive install-test lock screenshots clean
 
 setup: $(STAMP)
 
@@ -48,6 +48,11 @@ install-test: setup
 	@bash deploy/test-servers.sh
 	@PLEKVRIJ_LONG=1 $(BIN)/python -m pytest tests/install $(ARGS)
 
+# The documentation as a site in build/site; a link or a page that is missing fails.
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "open build/site/index.html"
+
 # New versions of the dependencies, pinned again; needs `uv`.
 lock:
 	$(BIN)/python -m pip install --quiet uv
@@ -59,4 +64,4 @@ screenshots: setup
 	@PLEKVRIJ_SCREENSHOTS=artefacts $(BIN)/python -m pytest tests/browser $(ARGS)
 
 clean:
-	rm -rf $(VENV) .venv-esphome artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-esphome build artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

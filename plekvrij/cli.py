@@ -19,6 +19,7 @@ from plekvrij import (
     policy_command,
     process_commands,
     qr_command,
+    report_command,
     screens_command,
     wiring,
 )
@@ -237,6 +238,7 @@ COMMANDS: dict[str, CommandSpec] = {
         *broker_files_command.COMMANDS,
         *enrol_command.COMMANDS,
         *qr_command.COMMANDS,
+        *report_command.COMMANDS,
         *privacy_command.COMMANDS,
         *screens_command.COMMANDS,
         CommandSpec(

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from plekvrij.credentials import Credential, read_credential, write_private
-from plekvrij.embedded_broker import Rights, rights
+from plekvrij.embedded_broker import MAX_PAYLOAD_BYTES, Rights, rights
 from workplace.errors import SettingInvalid
 from workplace.floor_plan import FloorPlan
 
@@ -56,7 +56,7 @@ persistence_location {state}/
 autosave_interval 60
 max_queued_messages 100000
 max_inflight_messages 1000
-max_packet_size 131072
+max_packet_size {most_bytes}
 set_tcp_nodelay true
 """
 
@@ -112,7 +112,12 @@ def write_files(
         write_private(home / "passwords", "".join(map(_password_line, credentials)).encode())
         write_private(home / "rules", _rules(allowed).encode())
         conf = _CONF.format(
-            site=plan.site, folder=home, port=reach.broker_port, gateway_port=reach.gateway_port, state=kept
+            site=plan.site,
+            folder=home,
+            port=reach.broker_port,
+            gateway_port=reach.gateway_port,
+            state=kept,
+            most_bytes=MAX_PAYLOAD_BYTES,
         )
         (home / "mosquitto.conf").write_text(conf, "utf-8")
         give_to_mosquitto(home, kept)

@@ -174,6 +174,7 @@ OPTIONS: dict[str, Option] = {
         Option("from", str, None, "First day, as 2026-11-01."),
         Option("to", str, None, "Last day, as 2026-11-30."),
         Option("role", str, None, "Role of an account: staff, facility, installer, works_council or admin."),
+        Option("output", _folder, None, "File to write; its ending says how: .pdf or .html."),
         Option("by", str, "hour", "How fine: 5min, hour or day (default hour)."),
         Option(
             "url",

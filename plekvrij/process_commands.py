@@ -122,6 +122,7 @@ def _dashboard(arguments: Arguments) -> int:
             allowed_hosts=arguments.allowed_hosts,
             watched=exposition.watch_zones,
             watched_screens=exposition.watch_screens,
+            watched_refusals=exposition.watch_refusals,
         )
 
     with exposed(arguments.metrics, exposition):

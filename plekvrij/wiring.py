@@ -240,6 +240,7 @@ async def run_dashboard(
     allowed_hosts: str | None = None,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
     watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
+    watched_refusals: Callable[[Callable[[], dict[str, int]]], None] | None = None,
 ) -> None:
     """Serve the pages and the API until cancelled."""
     from plekvrij.dashboard_process import serve
@@ -259,6 +260,7 @@ async def run_dashboard(
         allowed_hosts=names_of(allowed_hosts),
         watched=watched,
         watched_screens=watched_screens,
+        watched_refusals=watched_refusals,
         version=__version__,
     )
 
