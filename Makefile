@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 MINUTES ?= 20
 
-.PHONY: setup demo test check bench chaos docs lock screenshots clean
+.PHONY: setup demo test check bench chaos docs archive install-test lock screenshots clean
 
 setup: $(STAMP)
 
@@ -38,6 +38,15 @@ bench: setup
 chaos: setup
 	@bash deploy/test-servers.sh
 	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(ARGS)
+
+# One file from which a server or gateway is installed without a network, and a Debian package that carries it.
+archive: setup
+	@$(BIN)/python deploy/make_archive.py --deb $(ARGS)
+
+# From an empty folder to a wall screen by what the page says, with the program installed from the archive.
+install-test: setup
+	@bash deploy/test-servers.sh
+	@PLEKVRIJ_LONG=1 $(BIN)/python -m pytest tests/install $(ARGS)
 
 # The documentation as a site in build/site; a link or a page that is missing fails.
 docs: setup
