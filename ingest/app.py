@@ -68,6 +68,7 @@ class IngestSettings:
 
     Attributes:
         broker_ca_file: certificates to trust with TLS; None trusts what the system trusts.
+        broker_others: the other servers of the broker's cluster, host and port.
         lease_patience_s: how long to wait for an ingest on the same data that is just ending, s of real time.
         busy_timeout_s: how long a write waits for another program's lock on the database.
         gateway_silence_s: a gateway that says nothing for this long is lost, s of real time: three times the
@@ -92,6 +93,7 @@ class IngestSettings:
     topic_root: str = "plekvrij"
     ha_prefix: str | None = None
     lease_patience_s: float = PATIENCE_S
+    broker_others: tuple[tuple[str, int], ...] = ()
 
 
 async def run_ingest(
@@ -188,6 +190,7 @@ class _Ingest:
             password=settings.password,
             tls=settings.broker_tls,
             ca_file=settings.broker_ca_file,
+            others=settings.broker_others,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._health_due = asyncio.Event()

@@ -249,7 +249,7 @@ def _kept_credentials(path: Path, users: Iterable[str]) -> dict[str, Credential]
     return {user: Credential(user, known[user]) for user in users}
 
 
-def _subjects(filters: Iterable[str]) -> list[str]:
+def subjects(filters: Iterable[str]) -> list[str]:
     """Return the NATS subjects of MQTT filters; `a/#` is both `a` and everything below."""
     found: list[str] = []
     for topic in filters:
@@ -268,8 +268,8 @@ def _config(folder: Path, port: int, users: dict[str, Rights], credentials: dict
             "password": credentials[user].password,
             "permissions": {
                 # $MQTT.sub.> carries a client's own subscription; the rest of $MQTT is the server's book-keeping
-                "publish": {"allow": [*_subjects(right.publish), "$MQTT.>"]},
-                "subscribe": {"allow": [*_subjects(right.subscribe), "$MQTT.>"]},
+                "publish": {"allow": [*subjects(right.publish), "$MQTT.>"]},
+                "subscribe": {"allow": [*subjects(right.subscribe), "$MQTT.>"]},
             },
         }
         for user, right in users.items()

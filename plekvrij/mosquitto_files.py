@@ -72,7 +72,7 @@ def write_files(
         (home / "credentials").mkdir(parents=True, exist_ok=True, mode=0o700)
         kept = state or home / "state"
         kept.mkdir(parents=True, exist_ok=True, mode=0o700)
-        credentials, fresh = _credentials(home / "credentials", allowed, wanted)
+        credentials, fresh = keep_credentials(home / "credentials", allowed, wanted)
         write_private(home / "passwords", "".join(map(_password_line, credentials)).encode())
         write_private(home / "rules", _rules(allowed).encode())
         conf = _CONF.format(site=plan.site, folder=home, port=TLS_PORT, state=kept)
@@ -82,7 +82,10 @@ def write_files(
     return fresh
 
 
-def _credentials(folder: Path, allowed: Iterable[str], renew: set[str]) -> tuple[list[Credential], list[str]]:
+def keep_credentials(
+    folder: Path, allowed: Iterable[str], renew: set[str]
+) -> tuple[list[Credential], list[str]]:
+    """Return the credential of each user, kept in `folder` or made, and the users whose password is new."""
     found: list[Credential] = []
     fresh: list[str] = []
     for user in sorted(allowed):

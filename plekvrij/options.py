@@ -62,8 +62,16 @@ OPTIONS: dict[str, Option] = {
             "broker",
             str,
             None,
-            "MQTT broker as mqtt[s]://host:port (default: a broker of our own on loopback).",
+            "MQTT broker as mqtt[s]://host:port, with commas where several serve together (default: a broker of our"
+            " own on loopback).",
         ),
+        Option(
+            "kind",
+            str,
+            "mosquitto",
+            "Broker to write files for: mosquitto or nats-cluster (default mosquitto).",
+        ),
+        Option("nodes", str, None, "Names of the three machines of a nats-cluster, with commas."),
         Option(
             "credential",
             Path,

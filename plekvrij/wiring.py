@@ -166,6 +166,7 @@ async def run_ingest(
         database=database,
         broker_host=broker.host,
         broker_port=broker.port,
+        broker_others=broker.others,
         broker_tls=broker.tls,
         username=credential.user if credential else None,
         password=credential.password if credential else None,
