@@ -24,7 +24,7 @@ from workplace.device_ids import device_topics
 from workplace.errors import BrokerUnreachable
 from workplace.floor_plan import FloorPlan
 from workplace.ha_entities import node_of
-from workplace.topics import VERSION
+from workplace.topics import VERSION, partition
 
 #: Unacknowledged messages per subscription. All subscriptions of one client share 65,535, and one that ends in `#`
 #: counts twice; past that SUBACK says no, and no log says why (measured on nats-server 2.15).
@@ -95,6 +95,7 @@ def rights(plan: FloorPlan, root: str = "plekvrij", ha_prefix: str | None = None
             (
                 f"{base}/command/{gateway.id}/#",
                 f"{base}/ingest/health",
+                f"{base}/ingest/{partition(gateway.floor)}/health",
                 f"{base}/receipt/{gateway.id}",
                 f"{base}/gateway/{gateway.id}/config",
             ),

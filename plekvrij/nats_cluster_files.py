@@ -98,7 +98,7 @@ def write_cluster_files(
         credentials, fresh = keep_credentials(home / "credentials", allowed, wanted)
         route = _kept_secret(home / "route.secret")
         users = _users(allowed, credentials)
-        for number, node in enumerate(nodes, 1):
+        for number in range(1, len(nodes) + 1):
             own = home / f"node-{number}"
             own.mkdir(exist_ok=True, mode=0o700)
             store = own / "state" if state is None else state / f"node-{number}"

@@ -71,6 +71,13 @@ OPTIONS: dict[str, Option] = {
             "mosquitto",
             "Broker to write files for: mosquitto or nats-cluster (default mosquitto).",
         ),
+        Option(
+            "cluster",
+            str,
+            None,
+            "NATS servers of the cluster that shares floors among workers, nats://host:4222 or tls://host:4222, with"
+            " commas (default: this ingest has all floors).",
+        ),
         Option("nodes", str, None, "Names of the three machines of a nats-cluster, with commas."),
         Option(
             "credential",
