@@ -20,7 +20,7 @@ import structlog
 
 from ingest.cluster.bus import Bus, WrongLast
 from ingest.cluster.floors import part_of, partitions_of
-from ingest.cluster.partition_log import PartitionLog
+from ingest.cluster.partition_log import PartitionLog, all_subjects_of, stream_of
 from ingest.cluster.reader import StreamReader
 from ingest.cluster.replica import Replica
 from ingest.cluster.shares import wish
@@ -105,6 +105,7 @@ class Worker:
     async def _made(self) -> Any:
         while True:
             try:
+                await self.bus.make_stream(stream_of(self.plan.site), all_subjects_of(self.plan.site))
                 return await self.bus.make_table(f"PLEKVRIJ-LEASES-{self.plan.site}", LIFETIME_S)
             except BrokerUnreachable as error:
                 log.warning("cluster_not_ready", why=str(error))

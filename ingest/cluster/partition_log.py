@@ -30,6 +30,10 @@ def stream_of(site: str) -> str:
     return f"PLEKVRIJ-LOG-{site}"
 
 
+def all_subjects_of(site: str) -> str:
+    return f"plekvrij-log.{site}.>"
+
+
 def subject_of(site: str, partition: int) -> str:
     return f"plekvrij-log.{site}.{partition}"
 
@@ -86,7 +90,6 @@ class PartitionLog:
         Raises:
             BrokerUnreachable: try again.
         """
-        await self._bus.make_stream(self._stream, f"{self._stream_subjects}.>")
         while True:
             last = await self._bus.last(self._stream, self._log)
             self._last = 0 if last is None else last.number
@@ -97,10 +100,6 @@ class PartitionLog:
             except FencedOff:  # the one before us wrote on meanwhile; his last word counts
                 continue
             return restored
-
-    @property
-    def _stream_subjects(self) -> str:
-        return self._subject.rpartition(".")[0]
 
     async def _restore(self, database: Path, reopen: Callable[[Path], None]) -> Restored:
         _forget(database)

@@ -64,7 +64,9 @@ class Replica:
     def _bring_in(self, database: Path) -> None:
         connection = self._connect(str(database), isolation_level=None)
         try:
-            connection.execute("PRAGMA journal_mode = WAL").fetchall()  # writes the first page where there is none
+            connection.execute(
+                "PRAGMA journal_mode = WAL"
+            ).fetchall()  # writes the first page where there is none
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         finally:
             connection.close()

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from plekvrij import logs
-from tests.node_kills.played import play
+from tests.node_kills.played import TOWN_HALL, play
 
 
 def main() -> int:
@@ -29,9 +29,9 @@ def main() -> int:
 
     kills = list(itertools.islice(itertools.cycle(("node", "node", "worker")), arguments.kills))
     with tempfile.TemporaryDirectory() as folder:
-        figures = asyncio.run(play(Path(folder), kills, arguments.rate, tell))
+        figures = asyncio.run(play(Path(folder), TOWN_HALL.read_text("utf-8"), kills, arguments.rate, tell))
     print("\n".join(figures.lines()))
-    return 1 if figures.missing or figures.owners_twice or figures.decided_backwards else 0
+    return 1 if figures.missing or figures.stored_twice or figures.decided_backwards else 0
 
 
 if __name__ == "__main__":

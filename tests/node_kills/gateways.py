@@ -50,7 +50,7 @@ class SpeakingGateway:
             if sensor.kind == "motion" and sensor.gateway == gateway.id
         ]
         self._exit = AsyncExitStack()
-        self._speaking: asyncio.Task[None] | None = None
+        self._is_silent = False
 
     async def __aenter__(self) -> Self:
         clock = wall_clock()
@@ -76,11 +76,10 @@ class SpeakingGateway:
             group.create_task(work)
             for work in (
                 self.publisher.run(), self.publisher.let_go(), presence.watch_ingest(self.publisher, self.floor),
-                presence.greet(None, _nothing), self._watch(),
+                presence.greet(None, _nothing), self._watch(), self._speak(),
             )
         ]  # fmt: skip
-        self._speaking = group.create_task(self._speak())
-        for task in (*tasks, self._speaking):
+        for task in tasks:
             self._exit.callback(task.cancel)
         return self
 
@@ -90,8 +89,7 @@ class SpeakingGateway:
         await self._exit.aclose()
 
     def be_silent(self) -> None:
-        assert self._speaking is not None
-        self._speaking.cancel()
+        self._is_silent = True
 
     @property
     def waiting(self) -> int:
@@ -99,6 +97,8 @@ class SpeakingGateway:
 
     async def _speak(self) -> None:
         for number, (device, channel) in enumerate(itertools.cycle(self._inputs), 1):
+            if self._is_silent:
+                return
             now = datetime.now(UTC)
             event = SensorEvent(
                 id=f"{device}-{channel}-{number}", site=self._plan.site, gateway=self.id, device=device, kind="motion",

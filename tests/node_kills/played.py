@@ -22,7 +22,26 @@ from tests.node_kills.gateways import SpeakingGateway
 from workplace.floor_plan import FloorPlan, load
 
 PATIENCE_S = 90.0
-PLAN = Path("examples/town_hall.plan.yaml")
+TOWN_HALL = Path("examples/town_hall.plan.yaml")
+_GATEWAY = "  - {{id: gw-{0}, floor: f{0}, mqtt: {{zigbee2mqtt: zigbee2mqtt-{0}}}}}"
+_FLOOR = """  - id: f{0}
+    number: {0}
+    name: {{nl: Laag {0}, en: Floor {0}}}
+    size: [20, 12]
+    zones:
+      - id: f{0}-desks
+        kind: desk
+        name: {{nl: Plekken, en: Desks}}
+        rect: [1, 1, 8, 8]
+        islands:
+          - {{first: {0}-W1, at: [2, 2], columns: 2, rows: 2, sensors: [zigbee_pir]}}"""
+
+
+def small_plan(floors: int) -> str:
+    """Return a plan with so many floors, each with a gateway and four places."""
+    numbers = range(1, floors + 1)
+    head = "site: drieknopen\nname: {nl: Proef, en: Trial}\ngateways:"
+    return "\n".join((head, *map(_GATEWAY.format, numbers), "floors:", *map(_FLOOR.format, numbers), ""))
 
 
 @dataclass(slots=True)
@@ -41,12 +60,13 @@ class Figures:
     duplicates: int = 0
     out_of_order: int = 0
     decided_backwards: int = 0
-    owners_twice: int = 0
+    stored_twice: int = 0
     silence_s: list[tuple[str, float]] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         return [
             f"events sent {self.sent}, stored {self.stored}, lost {self.missing}",
+            f"stored twice {self.stored_twice}",
             f"came twice and were recognised {self.duplicates}",
             f"stored after a later one of their sensor {self.out_of_order}",
             f"changes of a place decided out of order {self.decided_backwards}",
@@ -60,23 +80,24 @@ class Figures:
 class Stage:
     """`async with Stage(folder, rate_hz) as stage:` returns when all floors have an owner."""
 
-    def __init__(self, folder: Path, rate_hz: float, tell: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, plan: str, rate_hz: float, tell: Callable[[str], None]) -> None:
         self._folder = folder
+        self._plan_file = folder / "site.plan.yaml"
+        self._plan_file.write_text(plan, "utf-8")
         self._rate_hz = rate_hz
         self._tell = tell
         self._exit = AsyncExitStack()
-        self.plan: FloorPlan = load(PLAN.read_text("utf-8"), str(PLAN))
+        self.plan: FloorPlan = load(plan, "site.plan.yaml")
         self.figures = Figures()
         self.workers: list[Child] = []
         self.gateways: list[SpeakingGateway] = []
 
     async def __aenter__(self) -> Stage:
         self.cluster = self._exit.enter_context(Cluster(self.plan, self._folder / "brokers"))
-        for number in (1, 2):
-            worker = self._worker(number)
-            self.workers.append(worker)
+        self.workers = [self._worker(number) for number in (1, 2)]
+        for worker in self.workers:
             self._exit.push_async_callback(worker.stop)
-            await worker.start(ready_limit_s=PATIENCE_S)
+        await asyncio.gather(*(worker.start(ready_limit_s=PATIENCE_S) for worker in self.workers))
         for gateway in self.plan.gateways:
             speaking = SpeakingGateway(
                 self.plan, gateway, self._folder, self.cluster.mqtt_url, self.cluster.credential(gateway.id),
@@ -91,7 +112,7 @@ class Stage:
 
     def _worker(self, number: int) -> Child:
         arguments = [
-            "ingest", "--plan", str(PLAN), "--data", str(self._folder / f"worker-{number}"),
+            "ingest", "--plan", str(self._plan_file), "--data", str(self._folder / f"worker-{number}"),
             "--broker", self.cluster.mqtt_url, "--cluster", self.cluster.client_url,
             "--credential", str(self.cluster.credential("ingest")), "--with-parent",
         ]  # fmt: skip
@@ -107,14 +128,17 @@ class Stage:
             assert time.monotonic() < deadline, f"floors without a receipt: {waits}"
             await asyncio.sleep(0.05)
 
-    async def kill_node(self, number: int) -> None:
+    async def kill_node(self, number: int, *, revive: bool) -> None:
         await self._killed(f"node {number + 1} killed", lambda: self.cluster.kill(number))
+        if not revive:
+            return
         self.cluster.start(number)
         await asyncio.to_thread(self.cluster.wait_healthy)
 
-    async def kill_worker(self, number: int) -> None:
+    async def kill_worker(self, number: int, *, revive: bool) -> None:
         await self._killed(f"worker {number + 1} killed", self.workers[number].kill)
-        await self.workers[number].start(ready_limit_s=PATIENCE_S)
+        if revive:
+            await self.workers[number].start(ready_limit_s=PATIENCE_S)
 
     async def _killed(self, what: str, kill: Callable[[], None]) -> None:
         began_s = time.monotonic()
@@ -152,7 +176,7 @@ class Stage:
         figures.sent, figures.stored = len(sent), len(stored)
         figures.missing = len(set(sent) - ids)
         figures.out_of_order = _backwards([(sensor, line) for sensor, _, line in stored])
-        figures.owners_twice = len(stored) - len(ids)
+        figures.stored_twice = len(stored) - len(ids)
 
     def _read(self, file: Path) -> list[tuple[str, str, int]]:
         connection = sqlite_driver.connect(str(file))
@@ -176,14 +200,26 @@ def _backwards(rows: Sequence[tuple[str, int]]) -> int:
     return found
 
 
-async def play(folder: Path, kills: Sequence[str], rate_hz: float, tell: Callable[[str], None]) -> Figures:
-    """Kill in this order (`node` or `worker`, which of them by turns), and return what came of it."""
+async def play(
+    folder: Path,
+    plan: str,
+    kills: Sequence[str],
+    rate_hz: float,
+    tell: Callable[[str], None],
+    *,
+    revive: bool = True,
+) -> Figures:
+    """Kill in this order (`node` or `worker`, which of them by turns), and return what came of it.
+
+    Args:
+        revive: start what was killed again before the next one.
+    """
     dice = random.Random(1)
-    async with Stage(folder, rate_hz, tell) as stage:
+    async with Stage(folder, plan, rate_hz, tell) as stage:
         for number, what in enumerate(kills):
             if what == "node":
-                await stage.kill_node(number % 3)
+                await stage.kill_node(number % 3, revive=revive)
             else:
-                await stage.kill_worker(number % 2)
+                await stage.kill_worker(number % 2, revive=revive)
             await asyncio.sleep(dice.uniform(0.5, 2.0))
         return await stage.finish()
