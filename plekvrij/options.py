@@ -185,6 +185,13 @@ OPTIONS: dict[str, Option] = {
         Option(
             "scenario", str, "normal", "Building that is not as usual, such as bad-radio (default normal)."
         ),
+        Option(
+            "places",
+            int,
+            None,
+            "Places of a made site, in place of a plan (default: the plan; no truth is written).",
+        ),
+        Option("minutes", int, 10, "Minutes of a made site, from 10:00 on (default 10)."),
         Option("from", str, None, "First day, as 2026-11-01."),
         Option("to", str, None, "Last day, as 2026-11-30."),
         Option("role", str, None, "Role of an account: staff, facility, installer, works_council or admin."),
