@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from plekvrij import wiring
+from plekvrij.hosts import names_of
 from plekvrij.options import CommandSpec
 from workplace.errors import SettingInvalid
 from workplace.floor_plan import FloorPlan
@@ -17,7 +18,7 @@ def _broker_files(arguments: argparse.Namespace) -> int:
     renew = (arguments.renew,) if arguments.renew else ()
     match arguments.kind:
         case "mosquitto":
-            _mosquitto(plan, folder, renew)
+            _mosquitto(plan, folder, renew, arguments)
         case "nats-cluster":
             _nats_cluster(plan, folder, renew, arguments.nodes)
         case other:
@@ -25,14 +26,23 @@ def _broker_files(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _mosquitto(plan: FloorPlan, folder: Path, renew: tuple[str, ...]) -> None:
-    from plekvrij.mosquitto_files import write_files
+def _mosquitto(plan: FloorPlan, folder: Path, renew: tuple[str, ...], arguments: argparse.Namespace) -> None:
+    from plekvrij.mosquitto_files import Reach, write_files
 
-    fresh = write_files(plan, folder, renew=renew)
+    reach = Reach(
+        names_of(arguments.names, "--names"),
+        arguments.broker_port,
+        arguments.gateway_port,
+        arguments.enrol_port,
+    )
+    fresh = write_files(plan, folder, renew=renew, reach=reach)
     print(f"{folder}/mosquitto.conf, rules, passwords; new credentials: {', '.join(fresh) or 'none'}")
     missing = [name for name in ("server.crt", "server.key") if not (folder / name).exists()]
     if missing:
-        print(f"put {' and '.join(missing)} beside them: the certificate of the broker's name and its key")
+        print(
+            f"put {' and '.join(missing)} beside them: the certificate of the broker's name and its key; or give its"
+            " name with --names, and both are made"
+        )
     print("then start Mosquitto, or send it SIGHUP when it runs; whoever has an old password is locked out")
 
 
@@ -62,7 +72,7 @@ COMMANDS = (
         "Write what Mosquitto or three NATS servers need for a site: TLS, a password for each process, and what each"
         " may say and hear.",
         _broker_files,
-        ("plan", "kind", "nodes"),
+        ("plan", "names", "broker-port", "gateway-port", "enrol-port", "kind", "nodes"),
         positionals=(
             ("folder", "", "folder for the files, for instance /etc/mosquitto/plekvrij"),
             ("renew", "?", "user that gets a new password, for instance gw-1 when it was stolen"),

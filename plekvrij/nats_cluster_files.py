@@ -57,7 +57,7 @@ def parse_nodes(text: str) -> tuple[Node, ...]:
     Raises:
         SettingInvalid: not three different names of hosts.
     """
-    hosts = names_of(text)
+    hosts = names_of(text, "--nodes")
     if len(set(hosts)) != COPIES or len(hosts) != COPIES:
         raise SettingInvalid(
             f"--nodes {text!r}: write three different names, such as nats-1.example.nl,nats-2.example.nl,"
@@ -95,7 +95,7 @@ def write_cluster_files(
     home = folder.resolve()
     try:
         (home / "credentials").mkdir(parents=True, exist_ok=True, mode=0o700)
-        credentials, fresh = keep_credentials(home / "credentials", allowed, wanted)
+        credentials, fresh = keep_credentials(home / "credentials", allowed, wanted, None)
         route = _kept_secret(home / "route.secret")
         users = _users(allowed, credentials)
         for number in range(1, len(nodes) + 1):

@@ -47,7 +47,7 @@ def run_simulate_places(places: int, out: Path, *, seed: int, minutes: int) -> i
         SettingInvalid: too many places, or no minutes, or the folder cannot be written.
     """
     if not 0 < places <= MOST_PLACES or minutes < 1:
-        raise SettingInvalid(f"--places is 1 to {MOST_PLACES}, --minutes at least 1")
+        raise SettingInvalid(f"--places is 1 to {MOST_PLACES}, --made-minutes at least 1")
     shape = shape_of(places)
     text = made_plan_text(shape)
     plan = floor_plan.load(text, PLAN)
