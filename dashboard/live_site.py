@@ -92,8 +92,9 @@ class LiveSite:
         def receive(received: Received) -> None:
             self.feed(received, kind=topics.kind_of(received.topic))
 
-        filters = (topics.states(), topics.gateways(), topics.decisions())
-        for topic_filter in (*filters, topics.ingest_health(), topics.notifier_health()):
+        filters: tuple[str, ...] = (topics.states(), topics.gateways(), topics.decisions())
+        filters += (topics.ingest_health(), topics.ingest_health("+"), topics.notifier_health())
+        for topic_filter in filters:
             await link.subscribe(topic_filter, receive)
 
     def feed(self, received: Received, *, kind: str | None = None) -> None:

@@ -84,6 +84,17 @@ def _ingest(arguments: Arguments) -> int:
         forget_the_start()
         announce_ready()
 
+    async def work(newest: wiring.Site) -> None:
+        await wiring.run_worker(
+            newest,
+            cluster=arguments.cluster,
+            folder=arguments.data,
+            broker=wiring.broker_of(arguments.broker, arguments.credential),
+            clock=clock_of(arguments),
+            influx=arguments.influx,
+            ready=ready,
+        )
+
     async def ingest(newest: wiring.Site) -> None:
         await wiring.run_ingest(
             newest,
@@ -97,7 +108,8 @@ def _ingest(arguments: Arguments) -> int:
         )
 
     with exposed(arguments.metrics, exposition):
-        return run(lambda: run_with_newest(site, ingest), until_stdin_ends=arguments.with_parent)
+        one = work if arguments.cluster else ingest
+        return run(lambda: run_with_newest(site, one), until_stdin_ends=arguments.with_parent)
 
 
 def _dashboard(arguments: Arguments) -> int:
@@ -181,9 +193,9 @@ COMMANDS = (
     CommandSpec("gateway", "Run one edge gateway.", _gateway, (*CHILD, "config")),
     CommandSpec(
         "ingest",
-        "Run ingest: store, engine, rollups, InfluxDB.",
+        "Run ingest: store, engine, rollups, InfluxDB; with --cluster the share of one worker of several.",
         _ingest,
-        (*CHILD, "data", "influx", *HA),
+        (*CHILD, "data", "influx", *HA, "cluster"),
     ),
     CommandSpec(
         "dashboard",
