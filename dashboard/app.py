@@ -105,6 +105,7 @@ def create_app(
         Grades(history, plan),
         of_policy(rules),
         usage,
+        None if desk is None else desk.actions,
     )
 
     walks = walks or Walks(plan, clock, MemoryWalks())
@@ -158,7 +159,7 @@ def create_app(
         return JSONResponse({"detail": f"no such address: /api/{rest}"}, status_code=404)
 
     app.include_router(report_pages.make_router(context))
-    app.include_router(policy_pages.make_router(context, rules, versions, desk))
+    app.include_router(policy_pages.make_router(context, rules, versions))
     script_hashes = attach_staff(app, context)
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES)
     app.add_middleware(

@@ -201,6 +201,7 @@ async def run_dashboard(
     screens_need_links: bool = False,
     theme: str | None = None,
     allowed_hosts: str | None = None,
+    undo_s: float = 60.0,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
     watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
 ) -> None:
@@ -220,6 +221,7 @@ async def run_dashboard(
         screens_need_links=screens_need_links,
         theme=theme,
         allowed_hosts=names_of(allowed_hosts),
+        undo_s=undo_s,
         watched=watched,
         watched_screens=watched_screens,
         version=__version__,
