@@ -17,6 +17,7 @@ from dashboard.accounts import pages as account_pages
 from dashboard.accounts.book import AccountBook
 from dashboard.accounts.gate import Gate
 from dashboard.api import routes as api_routes
+from dashboard.body_limit import BodyLimit
 from dashboard.council import pages as council_pages
 from dashboard.council.versions import MemoryVersions, PolicyVersions
 from dashboard.desk_page import pages as desk_pages
@@ -31,6 +32,7 @@ from dashboard.plan_editor import background_pages, import_pages
 from dashboard.plan_editor import pages as plan_pages
 from dashboard.plan_editor.desk import PlanDesk
 from dashboard.policy_page import pages as policy_pages
+from dashboard.refusals import Refusals
 from dashboard.reports import pages as report_pages
 from dashboard.settings import DashboardSettings
 from dashboard.staff.attach import attach_staff
@@ -78,6 +80,7 @@ def create_app(
     desk: PlanDesk | None = None,
     screens: ScreenLinks | None = None,
     accounts: AccountBook | None = None,
+    refusals: Refusals | None = None,
 ) -> FastAPI:
     """Return the application. Run it in the event loop that feeds `live`.
 
@@ -86,6 +89,7 @@ def create_app(
     `rules` the page of the works council tells the rules of a site that wrote none; `versions` and `taps` are kept in
     memory when nobody says where. Without `usage` the history page is empty; without `desk` the plan cannot be changed;
     without `screens` no screen has a link; without `accounts` nobody can log in, and passwords in the settings count.
+    `refusals` counts what was refused.
     """
     # screens load again when they belong to another plan
     static = StaticFilesBundle(f"{version};{plan!r}", settings.theme)
@@ -145,7 +149,8 @@ def create_app(
     app.include_router(council_pages.make_router(context, rules, versions))
     for plan_part in (import_pages, background_pages, plan_pages, device_pages):
         app.include_router(plan_part.make_router(context, desk))
-    gate = None if accounts is None else Gate(accounts)
+    refusals = refusals or Refusals()
+    gate = None if accounts is None else Gate(accounts, refusals)
     if gate is not None:
         app.include_router(account_pages.make_router(context, gate))
 
@@ -161,18 +166,28 @@ def create_app(
     app.include_router(report_pages.make_router(context))
     app.include_router(policy_pages.make_router(context, rules, versions))
     script_hashes = attach_staff(app, context)
+    _surround(app, context, gate, refusals, script_hashes)
+    app.state.live_feed = feed
+    app.state.interface = interface
+    app.state.close_streams = close_streams
+    return app
+
+
+def _surround(
+    app: FastAPI, context: PageContext, gate: Gate | None, refusals: Refusals, script_hashes: list[str]
+) -> None:
+    """Put around the pages what every request passes; the last is the first."""
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES)
+    app.add_middleware(BodyLimit, refusals=refusals)
     app.add_middleware(
         Guard,
-        settings=settings,
+        settings=context.settings,
         staff_csp=lambda: staff_policy(script_hashes),
         not_found=lambda: context.render("start/not_found.html", status=404),
         needs_link=lambda: screen_pages.render_refusal(context, "no_link"),
         door=gate,
+        refusals=refusals,
     )
-    app.state.live_feed = feed
-    app.state.close_streams = close_streams
-    return app
 
 
 async def _forget(

@@ -29,6 +29,8 @@ from workplace.topics import VERSION
 #: Unacknowledged messages per subscription. All subscriptions of one client share 65,535, and one that ends in `#`
 #: counts twice; past that SUBACK says no, and no log says why (measured on nats-server 2.15).
 MAX_ACK_PENDING = 8_000
+#: Largest message, as in the files that we write for Mosquitto. Ours are 65,536 at most (`workplace.codec`).
+MAX_PAYLOAD_BYTES = 131_072
 #: Unacknowledged for longer is sent again; must exceed the slowest commit.
 ACK_WAIT_S = 10
 
@@ -277,7 +279,7 @@ def _config(folder: Path, port: int, users: dict[str, Rights], credentials: dict
     settings = {
         "server_name": "plekvrij-embedded",
         "listen": "127.0.0.1:-1",
-        "max_payload": 1_048_576,
+        "max_payload": MAX_PAYLOAD_BYTES,
         "jetstream": {"store_dir": str(folder / "js")},
         "mqtt": {
             "listen": f"127.0.0.1:{port}",

@@ -75,7 +75,8 @@ OPTIONS: dict[str, Option] = {
             "credential",
             Path,
             None,
-            "JSON file {user, password} for the broker (default: none).",
+            "JSON file {user, password} for the broker, or that of an enrolled gateway; serve: also the folder of files"
+            " with one for each process (default: none).",
             secret_file=True,
         ),
         Option(
@@ -220,6 +221,24 @@ OPTIONS: dict[str, Option] = {
             None,
             "Colours and font of the pages, a JSON file of NL Design System tokens or neutral (default: our own).",
         ),
+        Option(
+            "names",
+            str,
+            None,
+            "Names or addresses by which gateways reach this machine, with commas; the certificates are made for them.",
+        ),
+        Option("broker-port", int, 8883, "TLS port of Mosquitto for who has a password (default 8883)."),
+        Option(
+            "gateway-port", int, 8884, "TLS port of Mosquitto for gateways with a certificate (default 8884)."
+        ),
+        Option("enrol-port", int, 8885, "HTTPS port of the enrolment server (default 8885)."),
+        Option(
+            "broker-folder",
+            _folder,
+            None,
+            "Folder of `plekvrij broker-files`, with the authority of the site.",
+        ),
+        Option("minutes", float, 60.0, "How long an enrolment code is good, minutes (default 60)."),
         Option("timeline", Path, None, "Also write what the filter said, moment by moment, to this file."),
     )
 }

@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from dashboard.accounts.book import Account, AccountBook
 from dashboard.accounts.roles import AT_PLACES, SAFE_METHODS, current_role, who_may
+from dashboard.refusals import Refusals
 
 SESSION_COOKIE = "plekvrij_session"
 #: Addresses whose reading is not kept: they tell of no place, or belong to a page that is kept already.
@@ -28,9 +29,9 @@ def session_token(headers: Headers) -> str | None:
 class Gate:
     """Stands in for passwords as soon as there is an account."""
 
-    def __init__(self, book: AccountBook) -> None:
+    def __init__(self, book: AccountBook, refusals: Refusals | None = None) -> None:
         self.book = book
-        self.refused = 0
+        self.refusals = refusals or Refusals()
 
     @property
     def is_in_use(self) -> bool:
@@ -56,12 +57,12 @@ class Gate:
             return None
         account = self.account(headers)
         if account is None:
-            self.refused += 1
+            self.refusals.note("session")
             if method in SAFE_METHODS and "text/html" in headers.get("accept", ""):
                 return RedirectResponse(f"/login?to={quote(path)}", status_code=303)
             return PlainTextResponse("log in first: /login\n", status_code=401)
         if account.role not in roles:
-            self.refused += 1
+            self.refusals.note("role")
             return PlainTextResponse(f"not for the role {account.role}\n", status_code=403)
         current_role.set(account.role)
         if not path.startswith(_UNLOGGED):

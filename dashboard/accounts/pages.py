@@ -57,6 +57,7 @@ class Desk:
         try:
             token = await self._slowly(lambda: self._book.enter(name, password, code, caller))
         except Refused as refused:
+            self._gate.refusals.note("login_wait" if refused.reason == "wait" else "login_wrong")
             status = 429 if refused.reason == "wait" else 403
             answer = self.login_page(to, _why(refused), name, status)
             if refused.reason == "wait":
