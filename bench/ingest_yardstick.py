@@ -24,8 +24,8 @@ from bench.ingest_rig import FILTER_OFF, Site, running
 from bench.sites import Building
 from workplace.topics import Topics
 
-#: The site's clock runs as the wall does, and the events say that they come as fast as they do: a bare subscriber has no
-#: clock, so what a site does because time passes is not compared here (`ingest_at_its_need` tells it).
+#: The site's clock runs as the wall does, and events are dated as fast as they come: a bare subscriber has no clock, so
+#: what a site does because time passes is not compared here (`ingest_at_its_need` tells it).
 _SPEED = 1.0
 _FLOOD_PER_S = 5_000.0
 #: The first round warms up.
