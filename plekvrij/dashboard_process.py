@@ -75,6 +75,7 @@ async def serve(
     ready: Callable[[], None],
     screens_need_links: bool = False,
     theme: str | None = None,
+    undo_s: float = 60.0,
     allowed_hosts: tuple[str, ...] = (),
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
     watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
@@ -138,6 +139,7 @@ async def serve(
                 council_password=council_password,
                 screens_need_links=screens_need_links or not is_loopback(host),
                 theme=None if theme is None else read_theme(theme),
+                undo_s=undo_s,
             ),
         )
         server = _Server(http_config(app, host=host, port=port, refused=refusals.note))

@@ -44,6 +44,13 @@ def _folder(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def _undo_s(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 600:
+        raise ValueError("write 0 to 600 seconds")
+    return seconds
+
+
 #: name -> option. `kind` is called with the text; bool options are flags.
 OPTIONS: dict[str, Option] = {
     option.name: option
@@ -216,6 +223,13 @@ OPTIONS: dict[str, Option] = {
             bool,
             False,
             "Walls need a link from `plekvrij screens` (default: only when --host is not this machine alone).",
+        ),
+        Option(
+            "undo-seconds",
+            _undo_s,
+            60.0,
+            "How long staff can undo what they asked of a place, real s, 0-600; 0: never (default 60; `serve` and"
+            " `demo` take it from the environment).",
         ),
         Option(
             "allowed-hosts",

@@ -132,6 +132,7 @@ def _dashboard(arguments: Arguments) -> int:
             screens_need_links=arguments.screens_need_links,
             theme=arguments.theme,
             allowed_hosts=arguments.allowed_hosts,
+            undo_s=arguments.undo_seconds,
             watched=exposition.watch_zones,
             watched_screens=exposition.watch_screens,
             watched_refusals=exposition.watch_refusals,
@@ -201,7 +202,7 @@ COMMANDS = (
         "dashboard",
         "Serve the pages and the API.",
         _dashboard,
-        (*CHILD, "data", *PAGES, *_PASSWORDS, "allowed-hosts", "screens-need-links", "theme"),
+        (*CHILD, "data", *PAGES, *_PASSWORDS, "allowed-hosts", "screens-need-links", "theme", "undo-seconds"),
     ),
     CommandSpec(
         "building",
