@@ -6,8 +6,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 STAMP := $(VENV)/.ready
 ARGS ?=
 MINUTES ?= 20
+CUTS ?= 200
 
-.PHONY: setup demo test check bench chaos docs archive install-test lock screenshots clean
+.PHONY: setup demo test check bench chaos cuts docs archive install-test lock screenshots clean
 
 setup: $(STAMP)
 
@@ -52,6 +53,11 @@ install-test: setup
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "open build/site/index.html"
+
+# Each link of a town hall is cut in turn, while every screen is held against who really sits where.
+cuts: setup
+	@bash deploy/test-servers.sh
+	@$(BIN)/python -m tests.chaos.cuts --cuts $(CUTS) $(ARGS)
 
 # New versions of the dependencies, pinned again; needs `uv`.
 lock:
