@@ -63,16 +63,20 @@ class Desk:
             if refused.reason == "wait":
                 answer.headers["Retry-After"] = str(max(1, round(refused.wait_s)))
             return answer
+        return self.let_in(token, to, is_secure=request.url.scheme == "https")
+
+    def let_in(self, token: str, to: str, *, is_secure: bool) -> Response:
+        """Give a browser a session, and send it to where it wanted to go."""
         account = self._book.whose(token)
         home = _HOME.get(account.role, "/staff/") if account is not None else "/"
-        answer = RedirectResponse(_inside(to) or home, status_code=303)
+        answer = RedirectResponse(inside(to) or home, status_code=303)
         answer.set_cookie(
             SESSION_COOKIE,
             token,
             max_age=int(LONGEST_S),
             httponly=True,
             samesite="lax",
-            secure=request.url.scheme == "https",
+            secure=is_secure,
         )
         return answer
 
@@ -129,13 +133,18 @@ class Desk:
 
     def login_page(self, to: str, problem: str = "", name: str = "", status: int = 200) -> Response:
         return self._context.render(
-            "accounts/login.html", status=status, to=_inside(to), problem=problem, name=name
+            "accounts/login.html",
+            status=status,
+            to=inside(to),
+            problem=problem,
+            name=name,
+            has_directory=self._gate.has_directory,
         )
 
     def account_page(
         self, account: Account, problem: str = "", done: str = "", status: int = 200
     ) -> Response:
-        secret = "" if account.has_code else self._book.new_code_secret()
+        secret = "" if account.has_code or not account.is_ready else self._book.new_code_secret()
         site = quote(self._context.plan.site)
         uri = f"otpauth://totp/{site}:{quote(account.name)}?secret={secret}&issuer={site}"
         return self._context.render(
@@ -154,9 +163,8 @@ class Desk:
             return await asyncio.to_thread(work)
 
 
-def make_router(context: PageContext, gate: Gate) -> APIRouter:
+def make_router(desk: Desk, gate: Gate) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    desk = Desk(context, gate)
 
     @router.get("/login")
     async def login(to: str = "") -> Response:
@@ -209,7 +217,7 @@ def _caller(request: Request) -> str:
     return request.client.host if request.client is not None else ""
 
 
-def _inside(to: str) -> str:
+def inside(to: str) -> str:
     """Return an address of ours, or nothing: nobody may be sent elsewhere from here."""
     is_ours = to.startswith("/") and not to.startswith("//") and "\\" not in to and ":" not in to
     return to if is_ours else ""
