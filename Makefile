@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 MINUTES ?= 20
 
-.PHONY: setup demo test check bench chaos lock screenshots clean
+.PHONY: setup demo test check bench chaos attack sbom audit lock screenshots clean
 
 setup: $(STAMP)
 
@@ -38,6 +38,17 @@ bench: setup
 chaos: setup
 	@bash deploy/test-servers.sh
 	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(ARGS)
+
+# A site under attack: floods, drips, guesses and rubbish, and what others notice of it meanwhile.
+attack: setup
+	@$(BIN)/python -m tests.attacks $(ARGS)
+
+# What a release is made of, and whether a pinned package has a known hole.
+sbom: setup
+	@bash deploy/sbom.sh build/plekvrij.cdx.json && echo build/plekvrij.cdx.json
+
+audit: setup
+	@bash deploy/audit.sh $(ARGS)
 
 # New versions of the dependencies, pinned again; needs `uv`.
 lock:
