@@ -27,9 +27,7 @@ def test_the_list_holds_what_the_lock_holds(tmp_path: Path) -> None:
 
 
 def test_an_audit_without_a_network_says_so_and_fails(tmp_path: Path) -> None:
-    nowhere = {
-        name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
-    }
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     ran = subprocess.run(
         [ROOT / "deploy" / "audit.sh", "--cache-dir", tmp_path, "--timeout", "1"],
         env=ENVIRONMENT | nowhere, capture_output=True, text=True, check=False,
