@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 MINUTES ?= 20
 
-.PHONY: setup demo test check bench chaos attack sbom audit lock screenshots clean
+.PHONY: setup demo test check bench chaos attack sbom audit docs lock screenshots clean
 
 setup: $(STAMP)
 
@@ -50,6 +50,11 @@ sbom: setup
 audit: setup
 	@bash deploy/audit.sh $(ARGS)
 
+# The documentation as a site in build/site; a link or a page that is missing fails.
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "open build/site/index.html"
+
 # New versions of the dependencies, pinned again; needs `uv`.
 lock:
 	$(BIN)/python -m pip install --quiet uv
@@ -61,4 +66,4 @@ screenshots: setup
 	@PLEKVRIJ_SCREENSHOTS=artefacts $(BIN)/python -m pytest tests/browser $(ARGS)
 
 clean:
-	rm -rf $(VENV) .venv-esphome artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-esphome build artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

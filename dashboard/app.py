@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -35,6 +35,7 @@ from dashboard.plan_editor import pages as plan_pages
 from dashboard.plan_editor.desk import PlanDesk
 from dashboard.policy_page import pages as policy_pages
 from dashboard.refusals import Refusals
+from dashboard.reports import pages as report_pages
 from dashboard.settings import DashboardSettings
 from dashboard.staff.attach import attach_staff
 from dashboard.start import pages as start_pages
@@ -153,6 +154,20 @@ def create_app(
     refusals = refusals or Refusals()
     gate = _add_accounts(app, context, accounts, directory, refusals)
 
+    _answer_the_unknown(app, interface)
+    app.include_router(report_pages.make_router(context))
+    app.include_router(policy_pages.make_router(context, rules, versions, desk))
+    script_hashes = attach_staff(app, context)
+    _surround(app, context, gate, refusals, script_hashes)
+    app.state.live_feed = feed
+    app.state.interface = interface
+    app.state.close_streams = close_streams
+    return app
+
+
+def _answer_the_unknown(app: FastAPI, interface: APIRouter) -> None:
+    """Refuse what no address of the interface answers, and say what does."""
+
     @app.api_route("/api/{rest:path}", methods=_ALL_METHODS, include_in_schema=False)
     async def no_such_interface(request: Request, rest: str) -> JSONResponse:
         allowed = api_routes.methods_there(interface, request)
@@ -161,13 +176,6 @@ def create_app(
                 {"detail": "method not allowed"}, status_code=405, headers={"Allow": ", ".join(allowed)}
             )
         return JSONResponse({"detail": f"no such address: /api/{rest}"}, status_code=404)
-
-    app.include_router(policy_pages.make_router(context, rules, versions, desk))
-    script_hashes = attach_staff(app, context)
-    _surround(app, context, gate, refusals, script_hashes)
-    app.state.live_feed = feed
-    app.state.close_streams = close_streams
-    return app
 
 
 def _add_accounts(

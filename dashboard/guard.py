@@ -59,7 +59,7 @@ _KNOWN_PATHS = frozenset(
     }
 )
 #: Staff pages that are made without Dash; they need none of its inline scripts.
-_PLAIN_STAFF = ("/staff/plan", "/staff/devices", "/staff/policy", "/staff/actions")
+_PLAIN_STAFF = ("/staff/plan", "/staff/devices", "/staff/policy", "/staff/actions", "/staff/report")
 #: Every place of a floor at once: for screens with a link and for staff, where links are needed.
 _WHOLE_FLOOR_PATHS = frozenset({"/wall", "/live", "/api/v1/floors"})
 _WHOLE_FLOOR_PREFIXES = ("/wall/", "/api/v1/floors/")

@@ -24,7 +24,7 @@ class DashboardSettings:
         council_password: when set, the stop switch on the page of the works council asks for it; the password of
             staff is taken there too. Without either it answers callers on this machine only.
         stale_after_s: silence of a zone, real seconds, before its numbers turn grey. They come every 5 s:
-            lower cries wolf at one lost message, higher shows old numbers as new.
+            lower cries wolf at one late message, higher shows old numbers as new.
         off_after_s: silence before numbers disappear. Lower empties screens in a short outage, higher sends
             people to places that have long been taken.
         heartbeat_s: real seconds between signs of life to each screen; screens reconnect after three missing.
@@ -42,7 +42,7 @@ class DashboardSettings:
     allowed_hosts: tuple[str, ...] = LOOPBACK_HOSTS
     staff_password: str | None = None
     council_password: str | None = None
-    stale_after_s: float = 20.0
+    stale_after_s: float = 15.0
     off_after_s: float = 120.0
     heartbeat_s: float = 5.0
     night_from: time = time(20, 0)

@@ -33,6 +33,7 @@ _FILES: Mapping[str, tuple[str, str]] = {
     "walk_sheet.css": ("walk/walk_sheet.css", "text/css"),
     "plan_editor.css": ("plan_editor/plan_editor.css", "text/css"),
     "plan_editor.js": ("plan_editor/plan_editor.js", "text/javascript"),
+    "report.css": ("reports/report.css", "text/css"),
     "icon.svg": ("static/icon.svg", "image/svg+xml"),
     "fonts/inter-latin-wght.woff2": ("static/fonts/inter-latin-wght.woff2", "font/woff2"),
     "fonts/inter-OFL.txt": ("static/fonts/inter-OFL.txt", "text/plain"),

@@ -12,12 +12,14 @@ from plekvrij import (
     broker_files_command,
     care_commands,
     channel_commands,
+    enrol_command,
     export_command,
     logs,
     night_commands,
     policy_command,
     process_commands,
     qr_command,
+    report_command,
     screens_command,
     wiring,
 )
@@ -31,6 +33,7 @@ from workplace.errors import (
     BrokerRefused,
     BrokerUnreachable,
     DocumentInvalid,
+    ServerUnreachable,
     SettingInvalid,
     StoreUnavailable,
     WorkplaceError,
@@ -47,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     except (DocumentInvalid, SettingInvalid) as error:
         print(error, file=sys.stderr)
         return 2
-    except (BrokerUnreachable, BrokerRefused, StoreUnavailable) as error:
+    except (BrokerUnreachable, BrokerRefused, ServerUnreachable, StoreUnavailable) as error:
         print(error, file=sys.stderr)
         return 3
     except WorkplaceError as error:
@@ -233,7 +236,9 @@ COMMANDS: dict[str, CommandSpec] = {
         *account_command.COMMANDS,
         *accounts_command.COMMANDS,
         *broker_files_command.COMMANDS,
+        *enrol_command.COMMANDS,
         *qr_command.COMMANDS,
+        *report_command.COMMANDS,
         *privacy_command.COMMANDS,
         *screens_command.COMMANDS,
         CommandSpec(

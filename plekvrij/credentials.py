@@ -18,10 +18,19 @@ DEFAULT_PORT = {"mqtt": 1883, "mqtts": 8883}
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user name and its password; the password is never printed."""
+    """Who we are at a broker: a user name with its password (never printed) or with a certificate.
+
+    Attributes:
+        ca_file: certificates to trust with TLS, None for those that the machine trusts.
+        certificate_file: PEM of certificate and key, for a gateway that was enrolled.
+        broker: address that came with the credential.
+    """
 
     user: str
-    password: str = field(repr=False)
+    password: str = field(default="", repr=False)
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    broker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +76,17 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def read_credential(path: Path) -> Credential:
-    """Return the credential in a JSON file {user, password}; secrets come from files, not from arguments."""
+    """Return the credential in a JSON file {user, password} or {user, certificate}; secrets come from files, not from
+    arguments. Names of files in it (`ca`, `certificate`) are relative to its own folder.
+    """
+
+    def file(name: str) -> str | None:
+        return str(path.absolute().parent / known[name]) if name in known else None
+
     try:
         known = json.loads(path.read_text())
-        return Credential(known["user"], known["password"])
+        password = "" if "certificate" in known else known["password"]
+        return Credential(known["user"], password, file("ca"), file("certificate"), known.get("broker"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingInvalid(f"cannot read user and password from {path}: {error}") from error
 

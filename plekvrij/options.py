@@ -68,7 +68,8 @@ OPTIONS: dict[str, Option] = {
             "credential",
             Path,
             None,
-            "JSON file {user, password} for the broker (default: none).",
+            "JSON file {user, password} for the broker, or that of an enrolled gateway; serve: also the folder of files"
+            " with one for each process (default: none).",
             secret_file=True,
         ),
         Option(
@@ -179,6 +180,7 @@ OPTIONS: dict[str, Option] = {
         Option("from", str, None, "First day, as 2026-11-01."),
         Option("to", str, None, "Last day, as 2026-11-30."),
         Option("role", str, None, "Role of an account: staff, facility, installer, works_council or admin."),
+        Option("output", _folder, None, "File to write; its ending says how: .pdf or .html."),
         Option("by", str, "hour", "How fine: 5min, hour or day (default hour)."),
         Option(
             "url",
@@ -211,6 +213,24 @@ OPTIONS: dict[str, Option] = {
             None,
             "Colours and font of the pages, a JSON file of NL Design System tokens or neutral (default: our own).",
         ),
+        Option(
+            "names",
+            str,
+            None,
+            "Names or addresses by which gateways reach this machine, with commas; the certificates are made for them.",
+        ),
+        Option("broker-port", int, 8883, "TLS port of Mosquitto for who has a password (default 8883)."),
+        Option(
+            "gateway-port", int, 8884, "TLS port of Mosquitto for gateways with a certificate (default 8884)."
+        ),
+        Option("enrol-port", int, 8885, "HTTPS port of the enrolment server (default 8885)."),
+        Option(
+            "broker-folder",
+            _folder,
+            None,
+            "Folder of `plekvrij broker-files`, with the authority of the site.",
+        ),
+        Option("minutes", float, 60.0, "How long an enrolment code is good, minutes (default 60)."),
         Option("timeline", Path, None, "Also write what the filter said, moment by moment, to this file."),
     )
 }

@@ -48,10 +48,10 @@ def _serve(arguments: Arguments) -> int:
 
 
 def _gateway(arguments: Arguments) -> int:
-    needs(arguments, "config", "broker")
+    needs(arguments, "config")
     logs.set_up(arguments.config.stem)
     broker = wiring.broker_of(arguments.broker, arguments.credential)
-    devices = wiring.broker_of(arguments.broker, arguments.device_credential or arguments.credential)
+    devices = wiring.device_broker_of(broker, arguments.device_credential)
     exposition = Exposition()
     with exposed(arguments.metrics, exposition):
         return run(
@@ -62,6 +62,7 @@ def _gateway(arguments: Arguments) -> int:
                 clock=clock_of(arguments),
                 ready=announce_ready,
                 told=_teller(arguments, exposition),
+                credential=arguments.credential,
             ),
             until_stdin_ends=arguments.with_parent,
         )

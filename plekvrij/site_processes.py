@@ -17,7 +17,7 @@ from dashboard.themes import read_theme
 from plekvrij import demo_radios, wiring
 from plekvrij.broker_watch import ask_broker, keep_broker
 from plekvrij.clocks import SiteClock
-from plekvrij.credentials import Credential, write_private
+from plekvrij.credentials import Credential, read_credential, write_private
 from plekvrij.demo_switches import DemoSwitch, gateway_tables, switches_of, write_switches
 from plekvrij.embedded_broker import EmbeddedBroker
 from plekvrij.exposition import parse_address
@@ -41,7 +41,8 @@ class SiteProcessSettings:
     Attributes:
         folder: everything that is written goes below it.
         broker: address of an outside broker, None for the embedded one.
-        credential: JSON file with user and password for an outside broker.
+        credential: JSON file with user and password for an outside broker, or the folder of `plekvrij broker-files`
+            with one for each process.
         recording: a recording to play in place of the simulated people, None for people.
         ha_prefix: discovery prefix of Home Assistant, None to publish nothing for it.
         staff_password: file with the password of the staff pages, None to keep them on this machine.
@@ -120,11 +121,7 @@ class SiteProcesses:
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if settings.building and settings.recording is None:
             settings = self._settings = self._prepare_devices(settings)
-        if settings.broker is None:
-            self.broker = EmbeddedBroker(settings.folder / "broker", settings.site.plan, settings.ha_prefix)
-            await self._exit.enter_async_context(self.broker)
-            self.broker_url = self.broker.url
-            self._credentials = _write_credentials(settings.folder / "credentials", self.broker.credentials)
+        await self._meet_broker(settings)
         await self._preflight()
         if self.broker is not None:
             self._keep_broker(self.broker)
@@ -142,6 +139,16 @@ class SiteProcesses:
                 arguments = self._gateway_arguments(gateway)
                 radio = demo_radios.environment(self._airs, gateway.id)
                 starting.create_task(self._add(gateway.id, arguments, radio), name=f"start {gateway.id}")
+
+    async def _meet_broker(self, settings: SiteProcessSettings) -> None:
+        """Start the embedded broker, or find who we are at the one outside."""
+        if settings.broker is None:
+            self.broker = EmbeddedBroker(settings.folder / "broker", settings.site.plan, settings.ha_prefix)
+            await self._exit.enter_async_context(self.broker)
+            self.broker_url = self.broker.url
+            self._credentials = _write_credentials(settings.folder / "credentials", self.broker.credentials)
+        elif settings.credential is not None and settings.credential.is_dir():
+            self._credentials = _found_credentials(settings.credential, settings)
 
     def _prepare_devices(self, settings: SiteProcessSettings) -> SiteProcessSettings:
         """Agree with the simulated devices on addresses and secrets; return the settings with what can be played."""
@@ -316,6 +323,19 @@ def _check_port(host: str, port: int) -> None:
             raise SettingInvalid(
                 f"cannot listen on {host}:{port}: {error}. Give another with --port"
             ) from error
+
+
+def _found_credentials(folder: Path, settings: SiteProcessSettings) -> dict[str, Path]:
+    """Return the credentials of a site's own processes in a folder.
+
+    Raises:
+        SettingInvalid: one is missing.
+    """
+    users = ["preflight", "ingest", "dashboard", *(["notifier"] if settings.channels is not None else [])]
+    found = {user: folder / f"{user}.json" for user in users}
+    for file in found.values():
+        read_credential(file)
+    return found
 
 
 def _write_credentials(folder: Path, credentials: dict[str, Credential]) -> dict[str, Path]:

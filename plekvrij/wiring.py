@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import Callable
@@ -61,13 +62,30 @@ def read_site(plan_file: Path, policy_file: Path | None) -> Site:
     return Site(plan, rules, plan_file, policy_file)
 
 
-def broker_of(url: str, credential_file: Path | None) -> BrokerUrl:
-    """Return the broker's address with the credentials of the file, or of the address itself."""
+def broker_of(url: str | None, credential_file: Path | None) -> BrokerUrl:
+    """Return the broker's address with the credentials of the file, or of the address itself.
+
+    Args:
+        url: None takes the address that came with the credential.
+
+    Raises:
+        SettingInvalid: there is no address, or the credential cannot be read.
+    """
+    credential = None if credential_file is None else read_credential(credential_file)
+    url = url or (None if credential is None else credential.broker)
+    if url is None:
+        raise SettingInvalid("give the address of the broker: --broker mqtts://broker.example:8883")
     broker = parse_broker(url)
+    if credential is None:
+        return broker
+    return BrokerUrl(broker.url, broker.host, broker.port, broker.tls, credential)
+
+
+def device_broker_of(broker: BrokerUrl, credential_file: Path | None) -> BrokerUrl:
+    """Return the broker of the devices: that of the gateway, unless the credential of the devices names another."""
     if credential_file is None:
         return broker
-    credential = read_credential(credential_file)
-    return BrokerUrl(broker.url, broker.host, broker.port, broker.tls, credential)
+    return broker_of(read_credential(credential_file).broker or broker.url, credential_file)
 
 
 def link_opener(broker: BrokerUrl) -> OpenLink:
@@ -77,8 +95,10 @@ def link_opener(broker: BrokerUrl) -> OpenLink:
     credential = broker.credential
     address = BrokerAddress(
         broker.url,
-        credential.user if credential else None,
+        credential.user if credential and credential.certificate_file is None else None,
         credential.password if credential else None,
+        credential.ca_file if credential else None,
+        credential.certificate_file if credential else None,
     )
     return partial(MqttLink, address)
 
@@ -91,8 +111,11 @@ async def run_gateway(
     clock: Clock,
     ready: Callable[[], None],
     told: Callable[[GatewayHealth], None] | None = None,
+    credential: Path | None = None,
 ) -> None:
     """Run one gateway until cancelled; `told` hears each look at its health.
+
+    The certificate of an enrolled gateway, in the file `credential`, is renewed meanwhile.
 
     Raises:
         SettingInvalid: the configuration cannot be read.
@@ -113,7 +136,8 @@ async def run_gateway(
     except (OSError, UnicodeDecodeError) as error:
         raise SettingInvalid(f"cannot read {config}: {error}") from error
     settings = load(text, str(config))
-    await run(
+    own = broker.credential
+    running = run(
         settings,
         clock=clock,
         open_link=link_opener(broker),
@@ -132,6 +156,14 @@ async def run_gateway(
         notifier=notifier_of(os.environ),
         boot=kernel_boot() if clock == wall_clock() else "",
     )
+    if credential is None or own is None or own.certificate_file is None:
+        await running
+        return
+    from plekvrij.enrol.keeper import keep_certificate
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(keep_certificate(credential), name="certificate")
+        await running
 
 
 def _wire_session(port: SerialPort) -> WireSession:
@@ -161,6 +193,10 @@ async def run_ingest(
     from workplace.holds.engine import SiteEngine
 
     credential = broker.credential
+    if credential is not None and credential.certificate_file is not None:
+        raise SettingInvalid(
+            "ingest logs in with a password; certificates are for gateways. Give --credential .../ingest.json"
+        )
     settings = IngestSettings(
         site=site.plan.site,
         database=database,
@@ -169,6 +205,7 @@ async def run_ingest(
         broker_tls=broker.tls,
         username=credential.user if credential else None,
         password=credential.password if credential else None,
+        broker_ca_file=credential.ca_file if credential else None,
         client_id=f"ingest-{site.plan.site}",
         influx_url=influx,
         version=__version__,

@@ -42,6 +42,10 @@ class BrokerRefused(WorkplaceError):
         self.url = url
 
 
+class ServerUnreachable(WorkplaceError):
+    """A server that we ask something does not answer; try again later."""
+
+
 class StoreUnavailable(WorkplaceError):
     """A store cannot take data now (disk full, locked, server away); acknowledge nothing and try again."""
 

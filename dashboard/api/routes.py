@@ -200,14 +200,19 @@ def _add_devices(router: APIRouter, context: PageContext) -> None:
 def _add_schema(router: APIRouter, context: PageContext) -> None:
     @router.get("/openapi.json", include_in_schema=False)
     async def schema() -> JSONResponse:
-        document = get_openapi(
-            title="Plekvrij",
-            version=context.version,
-            description="Live places, zones and health of one site. Times: UTC site time, ages: real s.",
-            routes=router.routes,
-        )
-        document["components"]["securitySchemes"] = {"staff": {"type": "http", "scheme": "basic"}}
-        return JSONResponse(document)
+        return JSONResponse(openapi_document(router, context.version))
+
+
+def openapi_document(router: APIRouter, version: str) -> dict[str, Any]:
+    """Return the OpenAPI document of the interface."""
+    document = get_openapi(
+        title="Plekvrij",
+        version=version,
+        description="Live places, zones and health of one site. Times: UTC site time, ages: real s.",
+        routes=router.routes,
+    )
+    document["components"]["securitySchemes"] = {"staff": {"type": "http", "scheme": "basic"}}
+    return document
 
 
 async def read_decisions(context: PageContext, place: str, limit: int) -> list[Decision]:
