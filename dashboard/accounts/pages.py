@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, TypeVar
 from urllib.parse import quote
 
@@ -37,8 +41,9 @@ ROLE_NAMES: dict[Role, str] = {
 }
 #: Where a role begins.
 _HOME = {"works_council": "/council", "installer": "/walk"}
-#: One hash takes 64 MiB and a twentieth of a second or more: never many at once.
-_HASHES_AT_ONCE = 2
+#: One hash takes 64 MiB and all cores for a twentieth of a second or more: never two at once, and after everything else
+#: that this machine has to do. Guesses from many addresses would slow down every wall otherwise.
+_HASHING_NICE = 10
 
 Text = Annotated[str, Form(max_length=400)]
 
@@ -50,7 +55,7 @@ class Desk:
         self._context = context
         self._gate = gate
         self._book = gate.book
-        self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
+        self._hashing = ThreadPoolExecutor(1, "hashing", initializer=_be_modest)
 
     async def enter(self, request: Request, name: str, password: str, code: str, to: str) -> Response:
         caller = _caller(request)
@@ -159,8 +164,7 @@ class Desk:
         )
 
     async def _slowly(self, work: Callable[[], T]) -> T:
-        async with self._hashing:
-            return await asyncio.to_thread(work)
+        return await asyncio.get_running_loop().run_in_executor(self._hashing, work)
 
 
 def make_router(desk: Desk, gate: Gate) -> APIRouter:
@@ -204,6 +208,12 @@ def make_router(desk: Desk, gate: Gate) -> APIRouter:
         return desk.keep_code(request, secret, code)
 
     return router
+
+
+def _be_modest() -> None:
+    """Let this thread, and the threads that it starts, run after others."""
+    if sys.platform == "linux":  # elsewhere a priority is that of the whole process
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _HASHING_NICE)
 
 
 def _why(refused: Refused) -> str:
