@@ -174,6 +174,12 @@ OPTIONS: dict[str, Option] = {
             secret_file=True,
         ),
         Option(
+            "directory",
+            Path,
+            None,
+            "TOML file of the directory that people log in through, OpenID Connect (default: our own accounts alone).",
+        ),
+        Option(
             "channels",
             Path,
             None,

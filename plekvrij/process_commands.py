@@ -15,7 +15,7 @@ from plekvrij.site_watch import run_with_newest
 Arguments = argparse.Namespace
 HA = ("ha-discovery", "ha-prefix")
 PAGES = ("host", "port")
-_PASSWORDS = ("staff-password", "council-password")
+_PASSWORDS = ("staff-password", "council-password", "directory")
 _SITE = ("plan", "policy", "data", "broker", "credential", "influx")
 
 
@@ -42,6 +42,7 @@ def _serve(arguments: Arguments) -> int:
             screens_need_links=arguments.screens_need_links,
             theme=arguments.theme,
             allowed_hosts=arguments.allowed_hosts,
+            directory=arguments.directory,
         )
     )
 
@@ -133,6 +134,7 @@ def _dashboard(arguments: Arguments) -> int:
             theme=arguments.theme,
             allowed_hosts=arguments.allowed_hosts,
             undo_s=arguments.undo_seconds,
+            directory=arguments.directory,
             watched=exposition.watch_zones,
             watched_screens=exposition.watch_screens,
             watched_refusals=exposition.watch_refusals,
