@@ -58,5 +58,7 @@ def _sentence(text: str) -> str:
 
 def _default(command: CommandSpec, name: str) -> str:
     """Return what differs here from the default of the setting."""
-    own = dict(command.defaults)
-    return f" Here {own[name]:g}." if own.get(name) is not None else ""
+    own = dict(command.defaults).get(name)
+    if own is None:
+        return ""
+    return f" Here {own:g}." if isinstance(own, int | float) else f" Here `{own}`."

@@ -1,6 +1,7 @@
 """The Grafana board, made from the table of what is stored.
 
-`python -m plekvrij.grafana_board deploy/grafana/plekvrij.json` writes it; a test keeps it current. A measurement,
+`python -m plekvrij.grafana_board deploy/grafana/dashboards/plekvrij.json` writes it; a test keeps it current.
+A measurement,
 field or tag that does not exist cannot be asked for here. Names for Prometheus are held against a running site by
 the tests.
 """

@@ -26,9 +26,12 @@ from dashboard.app import create_app
 from dashboard.council.versions import MemoryVersions
 from dashboard.desk_page.taps import MemoryTaps
 from dashboard.live_site import LiveSite
+from dashboard.refusals import Refusals
 from dashboard.settings import DashboardSettings
 from dashboard.walk.session import Walks
 from dashboard.walk.store import MemoryWalks
+from plekvrij.dashboard_process import http_config
+from plekvrij.http_limits import HttpLimits
 from workplace import codec, floor_plan, policy
 from workplace.events import (
     ChannelHealth,
@@ -204,6 +207,9 @@ class MadeSite:
     muted: set[str] = field(default_factory=set)
     """Zones that say nothing now."""
     accounts: Any = None
+    app: Any = None
+    refusals: Refusals = field(default_factory=Refusals)
+    http_limits: HttpLimits = field(default_factory=HttpLimits)
     _skipped_s: float = 0.0
     _repeat: bool = True
 
@@ -459,10 +465,12 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
             desk=site.desk,
             screens=site.screens,
             accounts=site.accounts,
+            refusals=site.refusals,
         )
         server = uvicorn.Server(
-            uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1)
+            http_config(app, host="127.0.0.1", port=port, refused=site.refusals.note, limits=site.http_limits)
         )
+        site.app = app
         site.server, site.feed, site.close = server, app.state.live_feed, app.state.close_streams
         async with asyncio.TaskGroup() as tasks:
             repeating = tasks.create_task(site.repeat_zones())

@@ -21,6 +21,7 @@ from tests.chaos.members import Listening, Member, Nats, Process, TimeServer
 from tests.chaos.site_view import SiteView
 from tests.chaos.wires import Wire
 from tests.time_servers import Influx
+from workplace.floor_plan import FloorPlan
 from workplace.topics import VERSION
 
 BrokerKind = Literal["nats", "mosquitto"]
@@ -96,12 +97,13 @@ class TownHall:
     nodes: list[DockNode]
     gateway_wires: dict[str, Wire]
     ingest_wire: Wire
+    dashboard_wire: Wire
     influx_wire: Wire | None
     disks: dict[str, Disk]
     clocks: dict[str, SteppedClock]
     view: SiteView
     page_port: int
-    floors: list[str]
+    plan: FloorPlan
     aside: list[Path] = field(default_factory=list)
 
     def of_kind(self, kind: str) -> list[Member]:
@@ -157,6 +159,7 @@ async def _build(settings: HallSettings, stack: contextlib.AsyncExitStack) -> To
         stack.callback(disk.give_back)
     broker, port, credentials = await _broker(settings, site, disks["broker"].folder)
     ingest_wire = await stack.enter_async_context(Wire(port))
+    dashboard_wire = await stack.enter_async_context(Wire(port))
     gateway_wires = {
         gateway.id: await stack.enter_async_context(Wire(port)) for gateway in site.plan.gateways
     }
@@ -194,9 +197,8 @@ async def _build(settings: HallSettings, stack: contextlib.AsyncExitStack) -> To
     members["ingest"] = process(
         "ingest", "ingest", command("ingest", ingest_wire.port, "--data", data), influx
     )
-    members["dashboard"] = process(
-        "dashboard", "dashboard", command("dashboard", port, "--data", data, "--port", str(page_port)), {}
-    )
+    pages = command("dashboard", dashboard_wire.port, "--data", data, "--port", str(page_port))
+    members["dashboard"] = process("dashboard", "dashboard", pages, {})
     stepped = _clocks(folder, [gateway.id for gateway in site.plan.gateways])
     plain = SiteProcessSettings(site=site, folder=folder, clock=clocks.wall_clock(), building=False)
     for gateway in site.plan.gateways:
@@ -208,19 +210,19 @@ async def _build(settings: HallSettings, stack: contextlib.AsyncExitStack) -> To
     nodes = _nodes(site, settings)
     members |= {node.device: node for node in nodes}
     view = SiteView(disks["data"].folder / "site.db")
-    floors = [floor.id for floor in site.plan.floors]
     return TownHall(
         settings,
         members,
         nodes,
         gateway_wires,
         ingest_wire,
+        dashboard_wire,
         influx_wire,
         disks,
         stepped,
         view,
         page_port,
-        floors,
+        site.plan,
     )
 
 

@@ -123,6 +123,14 @@ def test_what_breaks_a_caller_is_seen(broken: Callable[[Any], None]) -> None:
     assert broken_addresses(TOLD_HTTP, now)
 
 
+def test_more_in_an_answer_breaks_nobody() -> None:
+    now = copy.deepcopy(TOLD_HTTP)
+    answer = now["components"]["schemas"]["WishAnswer"]
+    answer["properties"]["tomorrow"] = {"type": "string"}
+    answer["required"].append("tomorrow")
+    assert broken_addresses(TOLD_HTTP, now) == []
+
+
 def test_more_breaks_nobody() -> None:
     now = copy.deepcopy(TOLD)
     now["components"]["schemas"]["SensorEvent"]["properties"]["tomorrow"] = {"type": "string"}

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-BOARD = Path(__file__).resolve().parents[2] / "deploy" / "grafana" / "plekvrij.json"
+BOARD = Path(__file__).resolve().parents[2] / "deploy" / "grafana" / "dashboards" / "plekvrij.json"
 PROMETHEUS_NAME = re.compile(r"plekvrij_[a-z0-9_]+")
 
 

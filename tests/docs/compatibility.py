@@ -16,10 +16,15 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class Contracts:
-    """Two documents with schemas in them; `breaks` compares two places of them."""
+    """Two documents with schemas in them; `breaks` compares two places of them.
+
+    Attributes:
+        are_answers: only we send what is compared, so one more field that is always there disturbs nobody.
+    """
 
     told: Json
     now: Json
+    are_answers: bool = False
 
     def breaks(self, told: Json, now: Json, where: str) -> Iterator[str]:
         """Yield a sentence for each thing that the schema of now does otherwise."""
@@ -57,7 +62,7 @@ class Contracts:
                 yield f"{where}: the field {name} is gone"
             else:
                 yield from self.breaks(schema, now["properties"][name], f"{where}/{name}")
-        for name in sorted(set(now.get("required", ())) - needed):
+        for name in () if self.are_answers else sorted(set(now.get("required", ())) - needed):
             yield f"{where}: the field {name} became necessary"
         for name in sorted(needed - set(now.get("required", ()))):
             yield f"{where}: the field {name} is not always there any more"
@@ -97,9 +102,11 @@ def broken_messages(told: Json, now: Json) -> list[str]:
 
 def broken_addresses(told: Json, now: Json) -> list[str]:
     """Return what an OpenAPI document of now does otherwise than an earlier one."""
-    contracts, broken = Contracts(told, now), []
+    contracts, answers, broken = Contracts(told, now), Contracts(told, now, are_answers=True), []
+    asked = set(_asked(now))
     for name, schema in told["components"]["schemas"].items():
-        broken += contracts.breaks(schema, now["components"]["schemas"].get(name, {}), name)
+        both = contracts if name in asked else answers
+        broken += both.breaks(schema, now["components"]["schemas"].get(name, {}), name)
     for path, methods in told["paths"].items():
         for method, operation in methods.items():
             later = now["paths"].get(path, {}).get(method)
@@ -110,6 +117,27 @@ def broken_addresses(told: Json, now: Json) -> list[str]:
                 else _broken_operation(contracts, operation, later, where)
             )
     return broken
+
+
+def _asked(document: Json) -> Iterator[str]:
+    """Yield the shapes that callers send, and the shapes in them."""
+    waiting: list[Any] = [
+        operation.get("requestBody", {})
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    ]
+    seen: set[str] = set()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            name = str(part.get("$ref", "")).rsplit("/", 1)[-1]
+            if name and name not in seen:
+                seen.add(name)
+                waiting.append(document["components"]["schemas"][name])
+                yield name
+            part = list(part.values())
+        if isinstance(part, list):
+            waiting += part
 
 
 def _broken_operation(contracts: Contracts, told: Json, now: Json, where: str) -> list[str]:

@@ -8,18 +8,18 @@ from pathlib import Path
 import yaml
 
 from plekvrij import grafana_board
-from tests.docs.board import PROMETHEUS_NAME, influx_queries, prometheus_names
+from tests.docs.board import BOARD, PROMETHEUS_NAME, influx_queries, prometheus_names
 
 GRAFANA = Path(__file__).resolve().parents[2] / "deploy" / "grafana"
 
 
 def test_the_board_is_current() -> None:
-    said = "run: python -m plekvrij.grafana_board deploy/grafana/plekvrij.json"
-    assert (GRAFANA / "plekvrij.json").read_text("utf-8") == grafana_board.text(), said
+    said = "run: python -m plekvrij.grafana_board deploy/grafana/dashboards/plekvrij.json"
+    assert (BOARD).read_text("utf-8") == grafana_board.text(), said
 
 
 def test_panels_do_not_overlap_and_ids_are_single() -> None:
-    panels = json.loads((GRAFANA / "plekvrij.json").read_text("utf-8"))["panels"]
+    panels = json.loads((BOARD).read_text("utf-8"))["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken: set[tuple[int, int]] = set()
     for panel in panels:
@@ -56,14 +56,19 @@ def test_a_wrong_name_cannot_be_asked_for() -> None:
 
 
 def test_no_place_is_on_the_board() -> None:
-    text = (GRAFANA / "plekvrij.json").read_text("utf-8")
+    text = (BOARD).read_text("utf-8")
     assert "desk" not in text.replace("dashboard", "")
 
 
 def test_the_files_for_grafana_fit_together() -> None:
-    sources = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "plekvrij.yaml").read_text("utf-8"))
-    variables = json.loads((GRAFANA / "plekvrij.json").read_text("utf-8"))["templating"]["list"]
+    provisioning = GRAFANA / "provisioning"
+    sources = [
+        source
+        for file in (provisioning / "datasources").glob("*.yaml")
+        for source in yaml.safe_load(file.read_text("utf-8"))["datasources"]
+    ]
+    variables = json.loads(BOARD.read_text("utf-8"))["templating"]["list"]
     wanted = {one["query"] for one in variables if one["type"] == "datasource"}
-    assert {one["type"] for one in sources["datasources"]} == wanted
-    boards = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "plekvrij.yaml").read_text("utf-8"))
-    assert [one["type"] for one in boards["providers"]] == ["file"]
+    assert {one["type"] for one in sources} == wanted
+    assert len({one["uid"] for one in sources}) == len(sources)
+    assert BOARD.parent.name in (provisioning / "dashboards" / "plekvrij.yaml").read_text("utf-8")

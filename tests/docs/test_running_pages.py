@@ -22,7 +22,11 @@ from tests.docs.running_site import CHANNELS, Heard, RunningSite, metric_names, 
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-floor.md"
 BLOCKS = [block for page in pages() for block in blocks_of(page)]
 SHELL = [block for block in BLOCKS if block.language in SHELL_LANGUAGES]
-PAGES = sorted({block.page for block in SHELL} - {TUTORIAL})
+#: page -> which test runs its blocks, where a page needs a machine of its own.
+RUN_ELSEWHERE = {"install-a-site.md": "tests/install/conftest.py"}
+PAGES = sorted(
+    page for page in {block.page for block in SHELL} - {TUTORIAL} if page.name not in RUN_ELSEWHERE
+)
 pytestmark = pytest.mark.timeout(900)  # a page may hold twenty commands, and the machine may be busy
 DEMO = re.compile(r"^plekvrij demo --plan .*$", re.MULTILINE)
 
@@ -96,6 +100,8 @@ OF_A_PAGE = {
         "account FROM TO": "account 2026-11-23 2026-11-24",
         "accounts add NAME --role ROLE": "accounts add balie --role staff --data accounts",
         "broker-files DIR": "broker-files mosquitto",
+        "enrol new GATEWAY": "enrol new gw-3 --broker-folder mosquitto",
+        "report 2026-10": "report 2026-11",
         "backup FILE": "backup copy.tar.gz",
         "export FILE.xlsx": "export november.xlsx",
         "privacy report --data DIR --out DIR": "privacy report --data DIR --out papers",
@@ -191,6 +197,8 @@ def test_every_exception_is_one() -> None:
     ]
     keys = {key_of(words) for words in said}
     assert {key for key in ONLY_PARSED if " " in key} | set(ENDS_WITH) <= keys
+    for page, test in RUN_ELSEWHERE.items():
+        assert page in (ROOT / test).read_text("utf-8"), page
     assert {key.split()[0] for key in (*ONLY_PARSED, *ENDS_WITH)} <= set(COMMANDS)
 
 
