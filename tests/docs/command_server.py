@@ -28,6 +28,7 @@ ONLY_PARSED = {
     "notifier": "runs until it is stopped; the demo starts one",
     "agent": "runs until it is stopped; tests/adapters/test_laptop_note.py starts it",
     "replay uci864": "twenty seconds of a recording; tests/end_to_end/test_commands.py plays it",
+    "enrol join": "a code is good once, and a server must have given it; tests/install joins a gateway",
     "privacy attack": "plays a building for two minutes; tests/end_to_end/test_privacy_attack.py does so",
 }
 #: command -> exit codes other than 0 that its page announces.

@@ -109,14 +109,13 @@ class RunningSite:
                 sys.executable, "-m", *words, "--port", str(self.port), "--metrics", str(self.metrics),
                 "--policy", policy.name, "--channels", "channels.yaml", "--ha-discovery",
                 "--influx", "http://127.0.0.1:9/occ",  # nobody is there: what waits is told all the same
-
             ],
             cwd=self.folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE, stderr=(self.top / "demo.err").open("wb"),
         )  # fmt: skip
         assert self._demo.stdout is not None
         first = self._demo.stdout.readline().decode()
-        assert f"{self.base}/wall/f3" in first, (self.top / "demo.err").read_text()
+        assert f"{self.base}/wall/f3" in first, f"{first!r} {(self.top / 'demo.err').read_text()}"
 
     def stop(self) -> None:
         """End it all at once; a demo that is killed leaves nothing running (tests/end_to_end/test_commands.py)."""
