@@ -113,7 +113,7 @@ OPTIONS: dict[str, Option] = {
             str,
             None,
             "Port for Prometheus, [HOST:]PORT, this machine only unless a host is given; serve: the first of three, for"
-            " ingest, pages and notifier (default: none).",
+            " ingest, pages and notifier; demo: and after these one for each gateway (default: none).",
         ),
         Option(
             "host",
