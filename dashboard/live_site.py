@@ -92,13 +92,23 @@ class LiveSite:
             BrokerRefused: the broker does not let this client read.
         """
         self._link = link
+        link.on_connection(self._connection_changed)
 
         def receive(received: Received) -> None:
             self.feed(received, kind=topics.kind_of(received.topic))
 
-        filters = (topics.states(), topics.gateways(), topics.decisions())
-        for topic_filter in (*filters, topics.ingest_health(), topics.notifier_health()):
+        filters: tuple[str, ...] = (topics.states(), topics.gateways(), topics.decisions())
+        filters += (topics.ingest_health(), topics.ingest_health("+"), topics.notifier_health())
+        for topic_filter in filters:
             await link.subscribe(topic_filter, receive)
+
+    def _connection_changed(self, is_connected: bool) -> None:
+        """What was true before a connection was lost is not known after it, until the broker says it again.
+
+        Zones speak by themselves within seconds, and would vouch for places of which the newest word is still to come.
+        """
+        if is_connected:
+            self._places.clear()
 
     def feed(self, received: Received, *, kind: str | None = None) -> None:
         """Take in one message; an unusable one is counted by reason in `rejected`."""

@@ -166,9 +166,13 @@ def _decode(arguments: Arguments) -> int:
 
 
 def _simulate(arguments: Arguments) -> int:
-    from plekvrij.simulate_command import run_simulate
+    from plekvrij.simulate_command import run_simulate, run_simulate_places
 
     _needs(arguments, "out")
+    if arguments.places is not None:
+        return run_simulate_places(
+            arguments.places, arguments.out, seed=arguments.seed, minutes=arguments.made_minutes
+        )
     if arguments.days < 1:
         raise SettingInvalid(f"--days is {arguments.days}; write 1 or more")
     return run_simulate(
@@ -311,9 +315,9 @@ COMMANDS: dict[str, CommandSpec] = {
         ),
         CommandSpec(
             "simulate",
-            "Write days of the simulated building as sensor events, with the truth.",
+            "Write days of the simulated building as sensor events, with the truth; or minutes of a site of any size.",
             _simulate,
-            ("plan", "seed", "days", "worn", "scenario", "out"),
+            ("plan", "seed", "days", "worn", "scenario", "out", "places", "made-minutes"),
         ),
         CommandSpec(
             "evaluate",

@@ -108,7 +108,7 @@ def write_files(
         kept = state or home / "state"
         kept.mkdir(parents=True, exist_ok=True, mode=0o700)
         trusted = _certificates(home, plan.site, reach)
-        credentials, fresh = _credentials(home / "credentials", allowed, wanted, trusted)
+        credentials, fresh = keep_credentials(home / "credentials", allowed, wanted, trusted)
         write_private(home / "passwords", "".join(map(_password_line, credentials)).encode())
         write_private(home / "rules", _rules(allowed).encode())
         conf = _CONF.format(
@@ -189,7 +189,7 @@ def _names_before(folder: Path) -> tuple[str, ...]:
     return read_address(folder).names if (folder / "site.json").exists() else ()
 
 
-def _credentials(
+def keep_credentials(
     folder: Path, allowed: Iterable[str], renew: set[str], trusted: Path | None
 ) -> tuple[list[Credential], list[str]]:
     """Return all credentials, and the users whose password is new."""

@@ -69,8 +69,23 @@ OPTIONS: dict[str, Option] = {
             "broker",
             str,
             None,
-            "MQTT broker as mqtt[s]://host:port (default: a broker of our own on loopback).",
+            "MQTT broker as mqtt[s]://host:port, with commas where several serve together (default: a broker of our"
+            " own on loopback).",
         ),
+        Option(
+            "kind",
+            str,
+            "mosquitto",
+            "Broker to write files for: mosquitto or nats-cluster (default mosquitto).",
+        ),
+        Option(
+            "cluster",
+            str,
+            None,
+            "NATS servers of the cluster that shares floors among workers, nats://host:4222 or tls://host:4222, with"
+            " commas (default: this ingest has all floors).",
+        ),
+        Option("nodes", str, None, "Names of the three machines of a nats-cluster, with commas."),
         Option(
             "credential",
             Path,
@@ -159,6 +174,12 @@ OPTIONS: dict[str, Option] = {
             secret_file=True,
         ),
         Option(
+            "directory",
+            Path,
+            None,
+            "TOML file of the directory that people log in through, OpenID Connect (default: our own accounts alone).",
+        ),
+        Option(
             "channels",
             Path,
             None,
@@ -178,6 +199,13 @@ OPTIONS: dict[str, Option] = {
         Option(
             "scenario", str, "normal", "Building that is not as usual, such as bad-radio (default normal)."
         ),
+        Option(
+            "places",
+            int,
+            None,
+            "Places of a made site, in place of a plan (default: the plan; no truth is written).",
+        ),
+        Option("made-minutes", int, 10, "Minutes of a made site, from 10:00 on (default 10)."),
         Option("from", str, None, "First day, as 2026-11-01."),
         Option("to", str, None, "Last day, as 2026-11-30."),
         Option("role", str, None, "Role of an account: staff, facility, installer, works_council or admin."),

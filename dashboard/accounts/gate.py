@@ -27,15 +27,18 @@ def session_token(headers: Headers) -> str | None:
 
 
 class Gate:
-    """Stands in for passwords as soon as there is an account."""
+    """Stands in for passwords as soon as there is an account, or a directory to log in through."""
 
-    def __init__(self, book: AccountBook, refusals: Refusals | None = None) -> None:
+    def __init__(
+        self, book: AccountBook, refusals: Refusals | None = None, *, has_directory: bool = False
+    ) -> None:
         self.book = book
+        self.has_directory = has_directory
         self.refusals = refusals or Refusals()
 
     @property
     def is_in_use(self) -> bool:
-        return self.book.has_any
+        return self.has_directory or self.book.has_any
 
     def account(self, headers: Headers) -> Account | None:
         token = session_token(headers)
