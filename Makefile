@@ -6,8 +6,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 STAMP := $(VENV)/.ready
 ARGS ?=
 MINUTES ?= 20
+KILLS ?= 10
 
-.PHONY: setup demo test check bench chaos docs lock screenshots clean
+.PHONY: setup demo test check bench chaos cluster docs lock screenshots clean
 
 setup: $(STAMP)
 
@@ -38,6 +39,10 @@ bench: setup
 chaos: setup
 	@bash deploy/test-servers.sh
 	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(ARGS)
+
+# Three brokers and two workers, killed by turns under traffic; then the search for what is missing.
+cluster: setup
+	@$(BIN)/python -m tests.node_kills --kills $(KILLS) $(ARGS)
 
 # The documentation as a site in build/site; a link or a page that is missing fails.
 docs: setup
