@@ -90,7 +90,7 @@ class Outage:
     @property
     def later(self) -> float:
         """How often the p95 before goes into the worst since."""
-        return max(self.p95_ms[phase] for phase in ("down", "after")) / self.p95_ms["before"]
+        return max(self.p95_ms[phase] for phase in ("down", "catching up", "after")) / self.p95_ms["before"]
 
     @property
     def more_mb(self) -> float:

@@ -53,7 +53,7 @@ class Cost:
 
 
 def point_to_a_server() -> Figure:
-    """Facts -> lines -> a synchronous request of 5,000, against points of the client in its batches."""
+    """Facts -> lines -> a synchronous request of 2,500, against points of the client in its batches."""
     _, ratio, cost = _writing()
     return Figure(
         "point_to_a_server", cost.cpu_us, "CPU us", "Point and batching WriteApi", ratio.cpu_us, 5.0
@@ -174,8 +174,10 @@ def _catch_up(folder: Path, url: str) -> float:
     sink = Durable(f"{url}/occ")
     forwarder = Forwarder(reader, sink, forget)
     began = time.perf_counter()
+    pause_s = 0.0
     while store.outbox_rows():
-        forwarder.step()
+        time.sleep(pause_s)
+        pause_s = forwarder.step()
     took_s = time.perf_counter() - began
     sink.close()
     store.close()

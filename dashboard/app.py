@@ -8,15 +8,18 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from dashboard.accounts import directory_pages
 from dashboard.accounts import pages as account_pages
 from dashboard.accounts.book import AccountBook
+from dashboard.accounts.directory import Directory
 from dashboard.accounts.gate import Gate
 from dashboard.api import routes as api_routes
+from dashboard.body_limit import BodyLimit
 from dashboard.council import pages as council_pages
 from dashboard.council.versions import MemoryVersions, PolicyVersions
 from dashboard.desk_page import pages as desk_pages
@@ -31,6 +34,8 @@ from dashboard.plan_editor import background_pages, import_pages
 from dashboard.plan_editor import pages as plan_pages
 from dashboard.plan_editor.desk import PlanDesk
 from dashboard.policy_page import pages as policy_pages
+from dashboard.refusals import Refusals
+from dashboard.reports import pages as report_pages
 from dashboard.settings import DashboardSettings
 from dashboard.staff.attach import attach_staff
 from dashboard.start import pages as start_pages
@@ -77,6 +82,8 @@ def create_app(
     desk: PlanDesk | None = None,
     screens: ScreenLinks | None = None,
     accounts: AccountBook | None = None,
+    refusals: Refusals | None = None,
+    directory: Directory | None = None,
 ) -> FastAPI:
     """Return the application. Run it in the event loop that feeds `live`.
 
@@ -85,6 +92,7 @@ def create_app(
     `rules` the page of the works council tells the rules of a site that wrote none; `versions` and `taps` are kept in
     memory when nobody says where. Without `usage` the history page is empty; without `desk` the plan cannot be changed;
     without `screens` no screen has a link; without `accounts` nobody can log in, and passwords in the settings count.
+    `refusals` counts what was refused. Through a `directory` people log in with their work account, beside `accounts`.
     """
     # screens load again when they belong to another plan
     static = StaticFilesBundle(f"{version};{plan!r}", settings.theme)
@@ -104,6 +112,7 @@ def create_app(
         Grades(history, plan),
         of_policy(rules),
         usage,
+        None if desk is None else desk.actions,
     )
 
     walks = walks or Walks(plan, clock, MemoryWalks())
@@ -134,18 +143,30 @@ def create_app(
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     interface = api_routes.make_router(context)
     app.include_router(interface)
-    for make_router in (start_pages.make_router, wall_pages.make_router, why_pages.make_router):
-        app.include_router(make_router(context))
+    for plain in (start_pages, wall_pages, why_pages, report_pages):
+        app.include_router(plain.make_router(context))
     app.include_router(screen_pages.make_router(context, screens))
     app.include_router(epaper.make_router(context, screens))
     app.include_router(desk_pages.make_router(context, taps))
     app.include_router(walk_pages.make_router(context, walks))
-    app.include_router(council_pages.make_router(context, rules, versions))
+    app.include_router(council_pages.make_router(context, rules, versions, accounts))
     for plan_part in (import_pages, background_pages, plan_pages, device_pages):
         app.include_router(plan_part.make_router(context, desk))
-    gate = None if accounts is None else Gate(accounts)
-    if gate is not None:
-        app.include_router(account_pages.make_router(context, gate))
+    refusals = refusals or Refusals()
+    gate = _add_accounts(app, context, accounts, directory, refusals)
+
+    _answer_the_unknown(app, interface)
+    app.include_router(policy_pages.make_router(context, rules, versions))
+    script_hashes = attach_staff(app, context)
+    _surround(app, context, gate, refusals, script_hashes)
+    app.state.live_feed = feed
+    app.state.interface = interface
+    app.state.close_streams = close_streams
+    return app
+
+
+def _answer_the_unknown(app: FastAPI, interface: APIRouter) -> None:
+    """Refuse what no address of the interface answers, and say what does."""
 
     @app.api_route("/api/{rest:path}", methods=_ALL_METHODS, include_in_schema=False)
     async def no_such_interface(request: Request, rest: str) -> JSONResponse:
@@ -156,20 +177,41 @@ def create_app(
             )
         return JSONResponse({"detail": f"no such address: /api/{rest}"}, status_code=404)
 
-    app.include_router(policy_pages.make_router(context, rules, versions, desk))
-    script_hashes = attach_staff(app, context)
+
+def _add_accounts(
+    app: FastAPI,
+    context: PageContext,
+    accounts: AccountBook | None,
+    directory: Directory | None,
+    refusals: Refusals,
+) -> Gate | None:
+    if accounts is None:
+        return None
+    gate = Gate(accounts, refusals, has_directory=directory is not None)
+    desk = account_pages.Desk(context, gate)
+    app.include_router(account_pages.make_router(desk, gate))
+    if directory is None:
+        accounts.leave_directory()
+    else:
+        app.include_router(directory_pages.make_router(desk, gate, directory))
+    return gate
+
+
+def _surround(
+    app: FastAPI, context: PageContext, gate: Gate | None, refusals: Refusals, script_hashes: list[str]
+) -> None:
+    """Put around the pages what every request passes; the last is the first."""
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES)
+    app.add_middleware(BodyLimit, refusals=refusals)
     app.add_middleware(
         Guard,
-        settings=settings,
+        settings=context.settings,
         staff_csp=lambda: staff_policy(script_hashes),
         not_found=lambda: context.render("start/not_found.html", status=404),
         needs_link=lambda: screen_pages.render_refusal(context, "no_link"),
         door=gate,
+        refusals=refusals,
     )
-    app.state.live_feed = feed
-    app.state.close_streams = close_streams
-    return app
 
 
 async def _forget(

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hmac
 import ipaddress
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from http.cookies import CookieError, SimpleCookie
@@ -20,6 +21,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard import i18n
+from dashboard.accounts.tries import Tries
+from dashboard.refusals import Refusals
 from dashboard.settings import LOOPBACK_HOSTS, DashboardSettings
 
 #: Language of the request being answered; visible in async callbacks and in `to_thread`.
@@ -29,6 +32,7 @@ current_language: ContextVar[i18n.Language] = ContextVar("current_language", def
 _KNOWN_PREFIXES = (
     "/setup/",
     "/account/",
+    "/login/",
     "/s/",
     "/wall/",
     "/desk/",
@@ -55,7 +59,7 @@ _KNOWN_PATHS = frozenset(
     }
 )
 #: Staff pages that are made without Dash; they need none of its inline scripts.
-_PLAIN_STAFF = ("/staff/plan", "/staff/devices", "/staff/policy", "/staff/actions")
+_PLAIN_STAFF = ("/staff/plan", "/staff/devices", "/staff/policy", "/staff/actions", "/staff/report")
 #: Every place of a floor at once: for screens with a link and for staff, where links are needed.
 _WHOLE_FLOOR_PATHS = frozenset({"/wall", "/live", "/api/v1/floors"})
 _WHOLE_FLOOR_PREFIXES = ("/wall/", "/api/v1/floors/")
@@ -73,6 +77,11 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+
+
+def policy_with_style(source: str) -> str:
+    """Return the strict content security policy for a page with one style element, known by its hash."""
+    return _STRICT.replace("style-src 'self'", f"style-src 'self' {source}")
 
 
 def staff_policy(script_hashes: list[str]) -> str:
@@ -113,6 +122,7 @@ class Guard:
         not_found: Callable[[], Response],
         needs_link: Callable[[], Response],
         door: Door | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -120,6 +130,8 @@ class Guard:
         self._not_found = not_found
         self._needs_link = needs_link
         self._door = door
+        self._refusals = refusals or Refusals()
+        self._tries = Tries(time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # we have none; Dash would open one
@@ -160,8 +172,10 @@ class Guard:
     def _refuse(self, scope: Scope, headers: Headers, path: str) -> Response | None:
         host = _host_name(headers.get("host", ""))
         if not self._settings.is_allowed_host(host):
+            self._refusals.note("host")
             return PlainTextResponse("unknown host name; add it to the allowed hosts\n", status_code=400)
         if scope["method"] not in _SAFE_METHODS and not _is_same_origin(headers):
+            self._refusals.note("origin")
             return PlainTextResponse("this request came from another site\n", status_code=403)
         if path not in _KNOWN_PATHS and not path.startswith(_KNOWN_PREFIXES):
             return self._not_found()
@@ -169,14 +183,20 @@ class Guard:
         if settings.screens_need_links and (
             path in _WHOLE_FLOOR_PATHS or path.startswith(_WHOLE_FLOOR_PREFIXES)
         ):
-            return self._check_whole_floor(scope, headers)
+            return self._noted(self._check_whole_floor(scope, headers))
         if self._door is not None and self._door.is_in_use:
             return self._door.check(scope, headers)
         if _is_for_staff(scope["method"], path):
-            return _check("staff", (settings.staff_password,), scope, headers)
+            return self._noted(self._check("staff", (settings.staff_password,), scope, headers))
         if path.startswith("/council/"):
-            return _check("council", (settings.council_password, settings.staff_password), scope, headers)
+            known = (settings.council_password, settings.staff_password)
+            return self._noted(self._check("council", known, scope, headers))
         return None
+
+    def _noted(self, refusal: Response | None) -> Response | None:
+        if refusal is not None:
+            self._refusals.note("password")
+        return refusal
 
     def _check_whole_floor(self, scope: Scope, headers: Headers) -> Response | None:
         """Return a refusal unless the caller is logged in as one who sees places, or knows the password of staff."""
@@ -185,30 +205,59 @@ class Guard:
         password = self._settings.staff_password
         if password is None:
             return self._needs_link()
-        if _has_password(headers.get("authorization", ""), password):
+        if (waits := self._waits(scope, headers)) is not None:
+            return waits
+        if self._is_right(scope, headers, (password,)):
             return None
         refusal = self._needs_link()
         refusal.status_code = 401
         refusal.headers["WWW-Authenticate"] = 'Basic realm="staff"'
         return refusal
 
-
-def _check(role: str, passwords: tuple[str | None, ...], scope: Scope, headers: Headers) -> Response | None:
-    """Return a refusal unless the caller knows one of the passwords that are set; without any, is on this machine."""
-    known = [password for password in passwords if password is not None]
-    if not known:
-        # a web server on this machine calls from it too, but by the name that it was called by
-        if _is_loopback(scope) and _host_name(headers.get("host", "")) in LOOPBACK_HOSTS:
+    def _check(
+        self, role: str, passwords: tuple[str | None, ...], scope: Scope, headers: Headers
+    ) -> Response | None:
+        """Return a refusal unless the caller knows one of the passwords that are set; without any, is on this
+        machine."""
+        known = tuple(password for password in passwords if password is not None)
+        if not known:
+            # a web server on this machine calls from it too, but by the name that it was called by
+            if _is_loopback(scope) and _host_name(headers.get("host", "")) in LOOPBACK_HOSTS:
+                return None
+            return PlainTextResponse(
+                f"{role} pages answer on this machine only until a {role} password is set\n", status_code=403
+            )
+        if (waits := self._waits(scope, headers)) is not None:
+            return waits
+        if self._is_right(scope, headers, known):
             return None
         return PlainTextResponse(
-            f"{role} pages answer on this machine only until a {role} password is set\n", status_code=403
+            f"{role} password needed\n",
+            status_code=401,
+            headers={"WWW-Authenticate": f'Basic realm="{role}"'},
         )
-    given = headers.get("authorization", "")
-    if any(_has_password(given, password) for password in known):
-        return None
-    return PlainTextResponse(
-        f"{role} password needed\n", status_code=401, headers={"WWW-Authenticate": f'Basic realm="{role}"'}
-    )
+
+    def _waits(self, scope: Scope, headers: Headers) -> Response | None:
+        """Return a refusal while a caller that guessed has to wait; nothing it sends is looked at then."""
+        if not _is_basic(headers):
+            return None
+        caller = _caller(scope)
+        wait_s = self._tries.wait_s(caller, caller)
+        if wait_s <= 0:
+            return None
+        return PlainTextResponse(
+            "too many wrong passwords\n", status_code=429, headers={"Retry-After": str(max(1, round(wait_s)))}
+        )
+
+    def _is_right(self, scope: Scope, headers: Headers, known: tuple[str, ...]) -> bool:
+        given, caller = headers.get("authorization", ""), _caller(scope)
+        if not _is_basic(headers):
+            return False
+        if sum(_has_password(given, password) for password in known):  # each is compared, right or not
+            self._tries.succeeded(caller, caller)
+            return True
+        self._tries.failed(caller, caller)
+        return False
 
 
 def _is_for_staff(method: str, path: str) -> bool:
@@ -229,12 +278,21 @@ def _is_same_origin(headers: Headers) -> bool:
     return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
 
 
+def _caller(scope: Scope) -> str:
+    client = scope.get("client")
+    return "" if client is None else str(client[0])
+
+
 def _is_loopback(scope: Scope) -> bool:
     client = scope.get("client")
     try:
         return client is not None and ipaddress.ip_address(client[0]).is_loopback
     except ValueError:
         return False
+
+
+def _is_basic(headers: Headers) -> bool:
+    return headers.get("authorization", "").lower().startswith("basic ")
 
 
 def _has_password(header: str, password: str) -> bool:

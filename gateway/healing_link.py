@@ -135,19 +135,31 @@ class HealingLink:
         session: Session | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                for index, message in enumerate(outgoing):
-                    await self._permits.acquire()
+                sent = 0
+                while sent < len(outgoing):
+                    part = outgoing[sent : sent + await self._some_permits(len(outgoing) - sent)]
                     session = self._session
                     if session is None:
-                        self._permits.release()
-                        group.tell(index, arrived=False)
+                        for index in range(sent, sent + len(part)):
+                            self._permits.release()
+                            group.tell(index, arrived=False)
                     else:
-                        session.send_in(group, index, message)
+                        session.send_in(group, sent, part)
+                    sent += len(part)
                 await group.all_told
         except TimeoutError:
             if session is not None:
                 session.cut_if_stuck(self._timeout_s)
         return list(group.arrived)
+
+    async def _some_permits(self, most: int) -> int:
+        """Wait for one permit and take what else is free; return how many, `most` at most."""
+        await self._permits.acquire()
+        taken = 1
+        while taken < most and not self._permits.locked():
+            await self._permits.acquire()
+            taken += 1
+        return taken
 
     def publish_soon(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
         taken = self._soon.offer(Outgoing(topic, payload, qos, retain))

@@ -6,7 +6,7 @@ All on the event loop and in real time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +36,7 @@ class Wire(Protocol):
     async def stop(self) -> None: ...
     def cut(self) -> None: ...
     def send(self, message: Outgoing) -> int | None: ...
+    def send_all(self, messages: Sequence[Outgoing]) -> list[int | None]: ...
     def subscribe(self, topic_filter: str, qos: int) -> int | None: ...
 
 
@@ -117,12 +118,17 @@ class Session:
             self.in_flight[number] = InFlight(message, None, asyncio.get_running_loop().time())
         return number is not None
 
-    def send_in(self, group: Group, index: int, message: Outgoing) -> None:
-        """Send one of a group at QoS 1; the group is told when its acknowledgement comes or cannot come any more."""
-        number = self.wire.send(message)
-        if number is not None:
-            now_s = asyncio.get_running_loop().time()
-            self.in_flight[number] = InFlight(message, None, now_s, group, index)
+    def send_in(self, group: Group, first: int, messages: Sequence[Outgoing]) -> None:
+        """Send some of a group at QoS 1, from its number `first` on, in one go.
+
+        The group is told of each when its acknowledgement comes or cannot come any more.
+        """
+        now_s = asyncio.get_running_loop().time()
+        for index, (message, number) in enumerate(
+            zip(messages, self.wire.send_all(messages), strict=True), first
+        ):
+            if number is not None:
+                self.in_flight[number] = InFlight(message, None, now_s, group, index)
 
     def subscribe(self, subscription: Subscription) -> None:
         number = self.wire.subscribe(subscription.topic_filter, subscription.qos)

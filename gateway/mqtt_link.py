@@ -1,4 +1,4 @@
-"""An MQTT connection that heals itself: the only file of this stage that knows paho.
+"""An MQTT connection that heals itself; with `joining_client` the only file of this stage that knows paho.
 
 MQTT 3.1.1 on purpose: every broker we support speaks it. Each connection gets a fresh paho client, so nothing
 of a lost one (packet ids, half-sent messages) leaks into the next; who needs a message to arrive keeps it
@@ -11,16 +11,18 @@ import asyncio
 import contextlib
 import socket
 import threading
+import zlib
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode
 
 from gateway.healing_link import HealingLink
+from gateway.joining_client import JoiningClient
 from gateway.link_session import WireEvents
 from gateway.soon_queue import Outgoing
 from workplace.errors import BrokerRefused, BrokerUnreachable, SettingInvalid, WorkplaceError
@@ -40,13 +42,21 @@ GOODBYE_S = 2.0
 class BrokerAddress:
     """Where a broker is and who we are there: `mqtt://host:port` or, with TLS, `mqtts://host:port`.
 
-    `ca_file` names the certificates to trust with TLS; None trusts what the system trusts.
+    Several with commas between are servers of one cluster: when one is lost the next is tried. `ca_file` names the
+    certificates to trust with TLS; None trusts what the system trusts. `certificate_file` holds a certificate and key
+    of our own, PEM, for a broker that knows us by it; it is read anew for each connection.
     """
 
     url: str
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
+    certificate_file: str | None = None
+
+    @property
+    def each(self) -> tuple[BrokerAddress, ...]:
+        """Return one address per server."""
+        return tuple(replace(self, url=url) for url in self.url.split(","))
 
     def parts(self) -> tuple[str, int, bool]:
         """Return host, port and whether TLS is used.
@@ -94,39 +104,49 @@ class MqttLink(HealingLink):
         is_quiet: bool = False,
     ) -> None:
         super().__init__(address.url, client_id, window=window, timeout_s=timeout_s, is_quiet=is_quiet)
-        self._address = address
+        self._addresses = address.each
+        # Not all gateways of a building at the same server.
+        self._turn = zlib.crc32(client_id.encode())
         self._will = will
         self._clean_session = clean_session
 
     def check(self) -> None:
         super().check()
-        self._address.parts()
+        for address in self._addresses:
+            address.parts()
 
     def new_wire(self, events: WireEvents) -> _PahoWire:
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self.client_id,
-            clean_session=self._clean_session,
-            reconnect_on_failure=False,
+        address = self._addresses[self._turn % len(self._addresses)]
+        self._turn += 1
+        wire = _PahoWire(address, events, asyncio.get_running_loop())
+        client = wire.client = JoiningClient(
+            self.client_id, clean_session=self._clean_session, on_acknowledged=wire.acknowledged
         )
         # Our window is the narrower one, so paho never keeps a queue of its own.
         client.max_inflight_messages_set(2 * self.window)
-        if self._address.username is not None:
-            client.username_pw_set(self._address.username, self._address.password)
-        if self._address.parts()[2]:
-            client.tls_set(ca_certs=self._address.ca_file)
+        if address.username is not None:
+            client.username_pw_set(address.username, address.password)
+        trouble: str | None = None
+        if address.parts()[2]:
+            own = address.certificate_file
+            try:
+                client.tls_set(ca_certs=address.ca_file, certfile=own, keyfile=own)
+            except OSError as error:  # ssl.SSLError is one, too
+                trouble = f"cannot use the certificates in {own or address.ca_file}: {error}"
         if self._will is not None:
             client.will_set(self._will[0], self._will[1], qos=1, retain=True)
-        return _PahoWire(client, self._address, events, asyncio.get_running_loop())
+        wire.trouble = trouble
+        return wire
 
 
 class _PahoWire:
-    """One connection of one paho client. `_on_*` run on paho's thread: they hand over and leave."""
+    """One connection of one paho client. `acknowledged` and `_on_*` run on paho's thread: they hand over and leave."""
 
-    def __init__(
-        self, client: Client, address: BrokerAddress, events: WireEvents, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self._client = client
+    client: JoiningClient
+    trouble: str | None = None
+    """Why the wire cannot even be started; it is closed at once then."""
+
+    def __init__(self, address: BrokerAddress, events: WireEvents, loop: asyncio.AbstractEventLoop) -> None:
         self._address = address
         self._events = events
         self._loop = loop
@@ -136,7 +156,10 @@ class _PahoWire:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        client = self._client
+        if self.trouble is not None:
+            self._closed(BrokerUnreachable(self._address.url, self.trouble))
+            return
+        client = self.client
         client.suppress_exceptions = True  # else one exception in a callback ends the thread without a word
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
@@ -150,7 +173,7 @@ class _PahoWire:
 
     async def stop(self) -> None:
         """Say goodbye, so that the broker keeps the will to itself, and wait for paho's thread."""
-        self._client.disconnect()
+        self.client.disconnect()
         goodbye = self._loop.call_later(GOODBYE_S, self.cut)
         try:
             await asyncio.shield(asyncio.to_thread(self._join))
@@ -159,23 +182,31 @@ class _PahoWire:
 
     def _join(self) -> None:
         with contextlib.suppress(AttributeError):  # paho forgets its thread when that ends while we look
-            self._client.loop_stop()
+            self.client.loop_stop()
 
     def cut(self) -> None:
         """Drop a connection that looks alive but does not answer."""
-        sock: Any = self._client.socket()
+        sock: Any = self.client.socket()
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
     def send(self, message: Outgoing) -> int | None:
-        """Hand one message to paho; return the number its acknowledgement will carry, None for QoS 0."""
-        info = self._client.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
+        """Hand one message over; return the number its acknowledgement will carry, None for QoS 0."""
+        if message.qos and self.client.is_fast:
+            return self.send_all([message])[0]
+        info = self.client.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
         return info.mid if message.qos else None
+
+    def send_all(self, messages: Sequence[Outgoing]) -> list[int | None]:
+        """Hand several messages of QoS 1 over in one go; return the numbers their acknowledgements will carry."""
+        if not self.client.is_fast:
+            return [self.send(message) for message in messages]
+        return [*self.client.send_joined([(one.topic, one.payload, one.retain) for one in messages])]
 
     def subscribe(self, topic_filter: str, qos: int) -> int | None:
         """Return the number the answer will carry, None when the connection is gone."""
-        code, mid = self._client.subscribe(topic_filter, qos)
+        code, mid = self.client.subscribe(topic_filter, qos)
         return mid if code is MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
@@ -199,9 +230,12 @@ class _PahoWire:
         self._closed(BrokerUnreachable(self._address.url, f"connection lost ({reason})"))
 
     def _on_publish(self, _client: Client, _data: Any, mid: int, _reason: Any, _properties: Any) -> None:
+        self.acknowledged([mid])
+
+    def acknowledged(self, numbers: list[int]) -> None:
         with self._lock:
-            self._acknowledged.append(mid)
-            first = len(self._acknowledged) == 1
+            first = not self._acknowledged
+            self._acknowledged.extend(numbers)
         if first:  # waking the loop is a system call: once for all that came before it looked
             self._post(self._take_acknowledged)
 

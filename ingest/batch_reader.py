@@ -18,6 +18,8 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.exception import MQTTException
 
+from workplace.mqtt_frames import PUBACK, FrameBuffer, is_simple_publish, pubacks, read_publish
+
 log = structlog.get_logger()
 
 #: topic, payload, message id (0: not to be acknowledged), retained flag, duplicate flag.
@@ -40,8 +42,6 @@ KEEPALIVE_S = 20
 #: Longest pause between two attempts to connect, s, before jitter.
 MAX_BACKOFF_S = 8.0
 
-_PUBLISH, _PUBACK = 0x30, 0x40  # MQTT 3.1.1, section 2.2.1
-
 
 class BatchReader(paho.Client):
     """A paho client (MQTT 3.1.1, persistent session, manual acknowledgement) that receives in lists.
@@ -58,9 +58,7 @@ class BatchReader(paho.Client):
         self.is_fast = fast and all(hasattr(self, name) for name in PRIVATE_NAMES)
         self._on_batch = on_batch
         self._generation_lock = threading.Lock()
-        self._chunks: list[bytes] = []
-        self._have = 0
-        self._needed = 2
+        self._frames = FrameBuffer()
         if not self.is_fast:
             self.on_message = self._on_single
 
@@ -69,7 +67,7 @@ class BatchReader(paho.Client):
         # after.
         with self._generation_lock:
             self.generation += 1
-        self._keep(b"", 2)
+        self._frames.clear()
         return super().reconnect()
 
     def ack_batch(self, mids: Sequence[int], generation: int) -> bool:
@@ -81,8 +79,7 @@ class BatchReader(paho.Client):
             if not wanted:
                 return True
             if self.is_fast:
-                frames = b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in wanted)
-                self._packet_queue(_PUBACK, frames, 0, 0)
+                self._packet_queue(PUBACK, pubacks(wanted), 0, 0)
             else:
                 for mid in wanted:
                     self.ack(mid, 1)
@@ -101,38 +98,22 @@ class BatchReader(paho.Client):
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         if not data:
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        self._chunks.append(data)
-        self._have += len(data)
-        if self._have < self._needed:
-            return MQTTErrorCode.MQTT_ERR_SUCCESS
-        result = self._walk(b"".join(self._chunks))
+        result = self._walk(data)
         return self._loop_rc_handle(result) if result else result
 
-    def _keep(self, rest: bytes, needed: int) -> None:
-        self._chunks = [rest] if rest else []
-        self._have, self._needed = len(rest), needed
-
-    def _walk(self, buffer: bytes) -> MQTTErrorCode:
-        """Hand over every whole frame in `buffer`, keep the rest for the next read."""
+    def _walk(self, data: bytes) -> MQTTErrorCode:
+        """Hand over every frame that is whole now."""
         messages: list[RawMessage] = []
         result = MQTTErrorCode.MQTT_ERR_SUCCESS
-        position, needed = 0, 2
         try:
-            while not result:
-                start, end = _frame_bounds(buffer, position)
-                if end > len(buffer):
-                    needed = end - position
+            for command, body in self._frames.add(data):
+                if is_simple_publish(command):
+                    messages.append(read_publish(command, body))
+                elif result := self._hand_to_paho(command, body):
                     break
-                command = buffer[position]
-                if command & 0xF0 == _PUBLISH and command & 0x06 != 0x04:  # QoS 2 is paho's
-                    messages.append(_publish(command, buffer, start, end))
-                else:
-                    result = self._hand_to_paho(command, buffer[start:end])
-                position = end
         except (ValueError, MQTTException) as error:
             log.warning("broker_sent_nonsense", why=str(error))
             result = MQTTErrorCode.MQTT_ERR_PROTOCOL
-        self._keep(buffer[position:], needed)
         if messages:
             self._on_batch(messages, self.generation)
         return result
@@ -158,37 +139,6 @@ class BatchReader(paho.Client):
         self._on_batch(
             [(topic, bytes(message.payload), message.mid, message.retain, message.dup)], self.generation
         )
-
-
-def _frame_bounds(buffer: bytes, position: int) -> tuple[int, int]:
-    """Return where the body of the frame at `position` starts and ends; an end past the buffer means: read
-    on.
-
-    Raises:
-        ValueError: the length has more than the four bytes that MQTT allows (section 2.2.3).
-    """
-    length, shift, index = 0, 0, position + 1
-    while index < len(buffer):
-        byte = buffer[index]
-        length |= (byte & 0x7F) << shift
-        index += 1
-        if byte < 0x80:
-            return index, index + length
-        shift += 7
-        if shift > 21:
-            raise ValueError("frame length has more than four bytes")
-    return index, index + 1
-
-
-def _publish(command: int, buffer: bytes, start: int, end: int) -> RawMessage:
-    body = start + 2 + int.from_bytes(buffer[start : start + 2], "big")
-    qos = (command >> 1) & 3
-    after = body + 2 if qos else body
-    if after > end:
-        raise ValueError("topic is longer than its frame")
-    topic = buffer[start + 2 : body].decode("utf-8", "replace")
-    mid = int.from_bytes(buffer[body:after], "big") if qos else 0
-    return topic, buffer[after:end], mid, bool(command & 1), bool(command & 8)
 
 
 class EventReader:
@@ -218,8 +168,10 @@ class EventReader:
         tls: bool = False,
         ca_file: str | None = None,
         fast: bool = True,
+        others: Sequence[tuple[str, int]] = (),
     ) -> None:
         self._host, self._port = host, port
+        self._servers = [(host, port), *others]  # of one cluster: when one is lost the next is tried
         self._filters = list(filters)
         self._on_subscribed = on_subscribed
         self._on_proof = on_proof
@@ -324,6 +276,7 @@ class EventReader:
         self._is_told = False
         self._failures += 1
         self._back_off()
+        self._turn_to_next()
         if self._failures == 1:
             log.warning("broker_lost", why=str(code))
         self._on_subscribed(is_subscribed=False)
@@ -332,8 +285,16 @@ class EventReader:
     def _connect_failed(self, _client: object, _userdata: object) -> None:
         self._failures += 1
         self._back_off()
+        self._turn_to_next()
         if self._failures == 1:
             log.warning("broker_unreachable", host=self._host, port=self._port)
+
+    def _turn_to_next(self) -> None:
+        if len(self._servers) > 1 and not self._is_stopping:
+            host, port = self._servers[self._failures % len(self._servers)]
+            self.client.connect_async(
+                host, port, keepalive=KEEPALIVE_S
+            )  # only notes them for the next attempt
 
     def _back_off(self) -> None:
         """Set the next pause: doubling, capped, and spread so that many clients do not come back at once."""

@@ -14,6 +14,7 @@ from ingest.rollups import (
     desk_hours,
     hold_days,
     zone_bins,
+    zone_offers,
 )
 from ingest.stores.line_protocol import Line, LineEncoder
 from ingest.stores.schema import DESK_LEVEL_DAYS, OUTCOMES_UNTIL, HoldEnded, TransitionRow, from_ms, to_ms
@@ -142,11 +143,17 @@ class RollupWriter:
         return lines
 
     def _put_outcomes(self, transaction: Transaction, begin: int, end: int) -> list[Line]:
-        """Count how the holds of a day ended; not of a zone of few places: its counts would tell of single ones."""
+        """Count how the holds of a day ended, and how soon places were offered again.
+
+        Not of a zone of few places: its counts would tell of single ones.
+        """
         from_at, to_at = from_ms(begin), from_ms(end)
         told = self._store.told(to_ms(from_at - LOOK_BACK), to_ms(to_at + LOOK_AHEAD))
         found = zone_outcomes(told, from_at, to_at)
         transaction.put_zone_outcomes(begin, [one for one in found if one.zone in self._large])
+        turns = self._store.transitions(to_ms(from_at - LOOK_BACK), end)
+        offered = zone_offers(turns, self._counted, begin, end)
+        transaction.put_zone_offers(begin, [one for one in offered if one.zone in self._large])
         return []
 
     def _put_days(self, transaction: Transaction, begin: int, end: int) -> list[Line]:

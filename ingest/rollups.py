@@ -14,10 +14,12 @@ from datetime import datetime
 from ingest.stores.schema import (
     HOLD_LENGTHS_S,
     LONGER_S,
+    OFFER_LENGTHS_MIN,
     DeskHour,
     HoldDay,
     HoldEnded,
     TransitionRow,
+    ZoneOffer,
     from_ms,
     to_ms,
 )
@@ -198,6 +200,40 @@ def hold_days(holds: Iterable[HoldEnded], counted: Container[str]) -> list[HoldD
             day = to_ms(hold.ended_at) // DAY_MS * DAY_MS
             found.setdefault((hold.zone, day, hold.outcome, length_class(_length_s(hold))), []).append(hold)
     return [_as_day(key, ended) for key, ended in sorted(found.items())]
+
+
+def zone_offers(
+    rows: Iterable[TransitionRow], counted: Container[str], from_ms_: int, to_ms_: int
+) -> list[ZoneOffer]:
+    """Return how soon after somebody was last there screens offered a place, by zone and time, of offers in the range.
+
+    An absence that ends with somebody back, or in which the place was lost from sight, offered nothing; neither does a
+    place that was offered while somebody still sat there (the stay ladder).
+
+    Args:
+        rows: changes in order of time, from a day before the range on; the end of use is back-dated, the offer is when
+            it was decided.
+        counted: places that may stand in figures.
+    """
+    left: dict[str, datetime | None] = {}
+    found: dict[tuple[str, int], int] = {}
+    for row in rows:
+        if row.place not in counted:
+            continue
+        if row.occupancy == "occupied" and row.phase == "in_use":
+            left[row.place] = None
+        elif row.occupancy in {"occupied", "unknown"} or row.phase in {"unknown", "exempt"}:
+            left.pop(row.place, None)
+        elif row.place in left:
+            left_at = left[row.place] or row.at
+            left[row.place] = left_at
+            if row.phase in {"free", "reclaimable"}:
+                del left[row.place]
+                if from_ms_ <= to_ms(row.decided_at) < to_ms_:
+                    minutes = (row.decided_at - left_at).total_seconds() / 60
+                    key = (row.zone, next((end for end in OFFER_LENGTHS_MIN if minutes <= end), 0))
+                    found[key] = found.get(key, 0) + 1
+    return [ZoneOffer(zone, le_min, offers) for (zone, le_min), offers in sorted(found.items())]
 
 
 def _length_s(hold: HoldEnded) -> float:

@@ -21,7 +21,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
         arguments.plan or wiring.DEMO_PLAN,
         arguments.policy or default_policy,
         arguments.data,
-        wiring.broker_of(arguments.broker, arguments.credential) if arguments.broker else None,
+        wiring.broker_of(arguments.broker, arguments.credential)
+        if arguments.broker or arguments.credential
+        else None,
         arguments.channels,
         arguments.influx,
     )

@@ -12,12 +12,14 @@ from plekvrij import (
     broker_files_command,
     care_commands,
     channel_commands,
+    enrol_command,
     export_command,
     logs,
     night_commands,
     policy_command,
     process_commands,
     qr_command,
+    report_command,
     screens_command,
     wiring,
 )
@@ -31,6 +33,7 @@ from workplace.errors import (
     BrokerRefused,
     BrokerUnreachable,
     DocumentInvalid,
+    ServerUnreachable,
     SettingInvalid,
     StoreUnavailable,
     WorkplaceError,
@@ -47,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     except (DocumentInvalid, SettingInvalid) as error:
         print(error, file=sys.stderr)
         return 2
-    except (BrokerUnreachable, BrokerRefused, StoreUnavailable) as error:
+    except (BrokerUnreachable, BrokerRefused, ServerUnreachable, StoreUnavailable) as error:
         print(error, file=sys.stderr)
         return 3
     except WorkplaceError as error:
@@ -76,6 +79,7 @@ def _demo(arguments: Arguments) -> int:
         for_s=getattr(arguments, "for"),
         ha_prefix=_ha_prefix(arguments),
         channels=arguments.channels,
+        metrics=arguments.metrics,
     )
     return run(lambda: run_demo(settings))
 
@@ -163,9 +167,13 @@ def _decode(arguments: Arguments) -> int:
 
 
 def _simulate(arguments: Arguments) -> int:
-    from plekvrij.simulate_command import run_simulate
+    from plekvrij.simulate_command import run_simulate, run_simulate_places
 
     _needs(arguments, "out")
+    if arguments.places is not None:
+        return run_simulate_places(
+            arguments.places, arguments.out, seed=arguments.seed, minutes=arguments.made_minutes
+        )
     if arguments.days < 1:
         raise SettingInvalid(f"--days is {arguments.days}; write 1 or more")
     return run_simulate(
@@ -214,6 +222,7 @@ _DEMO = (
     "start",
     "for",
     "channels",
+    "metrics",
 )
 
 COMMANDS: dict[str, CommandSpec] = {
@@ -233,7 +242,9 @@ COMMANDS: dict[str, CommandSpec] = {
         *account_command.COMMANDS,
         *accounts_command.COMMANDS,
         *broker_files_command.COMMANDS,
+        *enrol_command.COMMANDS,
         *qr_command.COMMANDS,
+        *report_command.COMMANDS,
         *privacy_command.COMMANDS,
         *screens_command.COMMANDS,
         CommandSpec(
@@ -306,9 +317,9 @@ COMMANDS: dict[str, CommandSpec] = {
         ),
         CommandSpec(
             "simulate",
-            "Write days of the simulated building as sensor events, with the truth.",
+            "Write days of the simulated building as sensor events, with the truth; or minutes of a site of any size.",
             _simulate,
-            ("plan", "seed", "days", "worn", "scenario", "out"),
+            ("plan", "seed", "days", "worn", "scenario", "out", "places", "made-minutes"),
         ),
         CommandSpec(
             "evaluate",

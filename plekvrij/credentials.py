@@ -18,15 +18,27 @@ DEFAULT_PORT = {"mqtt": 1883, "mqtts": 8883}
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user name and its password; the password is never printed."""
+    """Who we are at a broker: a user name with its password (never printed) or with a certificate.
+
+    Attributes:
+        ca_file: certificates to trust with TLS, None for those that the machine trusts.
+        certificate_file: PEM of certificate and key, for a gateway that was enrolled.
+        broker: address that came with the credential.
+    """
 
     user: str
-    password: str = field(repr=False)
+    password: str = field(default="", repr=False)
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    broker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerUrl:
-    """An MQTT address without credentials, and the credentials beside it."""
+    """An MQTT address without credentials, and the credentials beside it.
+
+    `url` names all servers of a cluster, with commas; host, port and tls are of the first.
+    """
 
     url: str
     host: str
@@ -34,13 +46,27 @@ class BrokerUrl:
     tls: bool
     credential: Credential | None
 
+    @property
+    def others(self) -> tuple[tuple[str, int], ...]:
+        """Return host and port of the servers after the first."""
+        return tuple((one.host, one.port) for one in map(_parse_one, self.url.split(",")[1:]))
+
 
 def parse_broker(url: str) -> BrokerUrl:
-    """Return the parts of `mqtt[s]://[user:password@]host[:port]`.
+    """Return the parts of `mqtt[s]://[user:password@]host[:port]`, or of several such with commas between.
 
     Raises:
-        SettingInvalid: another scheme, no host, or an impossible port.
+        SettingInvalid: another scheme, no host, or an impossible port; or some with TLS and some without.
     """
+    first, *others = map(_parse_one, url.split(","))
+    if any(other.tls != first.tls for other in others):
+        raise SettingInvalid(f"broker {url!r}: write all servers with mqtt:// or all with mqtts://")
+    found = [one.credential for one in (first, *others) if one.credential is not None]
+    together = ",".join(one.url for one in (first, *others))
+    return BrokerUrl(together, first.host, first.port, first.tls, found[0] if found else None)
+
+
+def _parse_one(url: str) -> BrokerUrl:
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORT or not parts.hostname:
         raise SettingInvalid(
@@ -67,10 +93,17 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def read_credential(path: Path) -> Credential:
-    """Return the credential in a JSON file {user, password}; secrets come from files, not from arguments."""
+    """Return the credential in a JSON file {user, password} or {user, certificate}; secrets come from files, not from
+    arguments. Names of files in it (`ca`, `certificate`) are relative to its own folder.
+    """
+
+    def file(name: str) -> str | None:
+        return str(path.absolute().parent / known[name]) if name in known else None
+
     try:
         known = json.loads(path.read_text())
-        return Credential(known["user"], known["password"])
+        password = "" if "certificate" in known else known["password"]
+        return Credential(known["user"], password, file("ca"), file("certificate"), known.get("broker"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingInvalid(f"cannot read user and password from {path}: {error}") from error
 

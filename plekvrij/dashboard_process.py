@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from plekvrij import sqlite_driver
 from plekvrij.devices_command import replace_file
 from plekvrij.hosts import is_loopback
+from plekvrij.http_limits import Connections, HttpLimits, Reason, allow_files, limited_protocol
 from plekvrij.wiring import Site
 from workplace import floor_plan, policy
 from workplace.documents import Mistake
@@ -23,11 +25,32 @@ from workplace.ports import Clock, OpenLink
 from workplace.topics import Topics
 
 if TYPE_CHECKING:
+    from dashboard.accounts.directory import DirectorySettings
     from dashboard.plan_editor.desk import PlanDesk
     from dashboard.wall.screen_links import ScreenCounts
 
 #: Open event streams end with the server; uvicorn would wait for them for ever.
 STREAM_GRACE_S = 2
+
+
+def http_config(
+    app: ASGIApp, *, host: str, port: int, refused: Callable[[Reason], None], limits: HttpLimits | None = None
+) -> uvicorn.Config:
+    """Return how uvicorn serves the pages; `refused` hears of each connection that was refused or ended."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        ws="none",  # there is none; the guard would close it
+        timeout_graceful_shutdown=STREAM_GRACE_S,
+    )
+    trusted = config.forwarded_allow_ips
+    uncounted = trusted if isinstance(trusted, str) else ",".join(trusted)
+    config.http = limited_protocol(Connections(limits or HttpLimits(), refused, uncounted))
+    return config
 
 
 class _Server(uvicorn.Server):
@@ -53,21 +76,26 @@ async def serve(
     ready: Callable[[], None],
     screens_need_links: bool = False,
     theme: str | None = None,
+    undo_s: float = 60.0,
     allowed_hosts: tuple[str, ...] = (),
+    directory: DirectorySettings | None = None,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
     watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
+    watched_refusals: Callable[[Callable[[], dict[str, int]]], None] | None = None,
 ) -> None:
     """Serve until cancelled; `watched` gets a function that tells what the zones are, `watched_screens` one that counts
-    the screens; both may be called from any thread.
+    the screens, `watched_refusals` what was refused; all may be called from any thread.
 
     Raises:
         SettingInvalid: the port is taken, or the theme is unusable.
     """
     from dashboard.accounts.book import AccountBook
+    from dashboard.accounts.directory import Directory
     from dashboard.app import create_app
     from dashboard.council.versions import VersionFolder
     from dashboard.desk_page.taps import TapFolder
     from dashboard.live_site import LiveSite
+    from dashboard.refusals import Refusals
     from dashboard.requests import RequestClient
     from dashboard.settings import LOOPBACK_HOSTS, DashboardSettings
     from dashboard.themes import read_theme
@@ -84,6 +112,10 @@ async def serve(
     screens = ScreenLinks(database.parent)
     if watched_screens is not None:
         watched_screens(screens.counts)
+    refusals = Refusals()
+    if watched_refusals is not None:
+        watched_refusals(refusals.counts)
+    allow_files(HttpLimits())
     history = SqliteHistory(sqlite_driver.connect, database)
     name = f"dashboard-{secrets.token_hex(4)}"
     async with open_link(name) as link:
@@ -103,24 +135,18 @@ async def serve(
             desk=_plan_desk(site, database.parent),
             screens=screens,
             accounts=AccountBook(sqlite_driver.connect, database.parent / "accounts.db"),
+            refusals=refusals,
+            directory=None if directory is None else Directory(directory),
             settings=DashboardSettings(
                 allowed_hosts=(*LOOPBACK_HOSTS, host, *allowed_hosts),
                 staff_password=staff_password,
                 council_password=council_password,
                 screens_need_links=screens_need_links or not is_loopback(host),
                 theme=None if theme is None else read_theme(theme),
+                undo_s=undo_s,
             ),
         )
-        config = uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            log_level="warning",
-            access_log=False,
-            lifespan="on",
-            timeout_graceful_shutdown=STREAM_GRACE_S,
-        )
-        server = _Server(config)
+        server = _Server(http_config(app, host=host, port=port, refused=refusals.note))
         async with asyncio.TaskGroup() as group:
             group.create_task(live.follow(link, topics), name="live")
             group.create_task(requests.listen(), name="replies")

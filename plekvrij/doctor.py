@@ -81,7 +81,10 @@ def examine(patient: Patient) -> Iterator[Finding]:
         certificate = _certificate(patient.broker) if patient.broker.tls else None
         if certificate is not None:
             yield certificate
-        if certificate is None or certificate.grade != "bad":
+        own = None if patient.broker.credential is None else patient.broker.credential.certificate_file
+        if own is not None:  # of a gateway: it may not write where the broker is tried
+            yield _own_certificate(own)
+        elif certificate is None or certificate.grade != "bad":
             yield _broker(patient)
 
 
@@ -177,9 +180,13 @@ def _store(data: Path) -> Iterator[Finding]:
             "bad", "store", f"{file} has schema {version}, this program writes {SCHEMA_VERSION}", advice
         )
         return
-    yield Finding(
-        "ok", "store", f"sound, {file.stat().st_size / 2**20:.0f} MiB, {counts.get('event', 0)} events"
-    )
+    size = f"{file.stat().st_size / 2**20:.0f} MiB"
+    if version != SCHEMA_VERSION:
+        advice = f"the next start of this program brings it to {SCHEMA_VERSION}: plekvrij backup first"
+        yield Finding("warn", "store", f"sound, {size}, of an earlier release (schema {version})", advice)
+        yield _newest(newest_ms)
+        return
+    yield Finding("ok", "store", f"sound, {size}, {counts.get('event', 0)} events")
     yield _newest(newest_ms)
     yield _lines(file)
     aside = sorted(data.glob("site.db.*damaged*"))
@@ -266,18 +273,47 @@ def _influx(url: str) -> Finding:
     return Finding("ok", "InfluxDB", f"{names[store.flavour]} ({version}) at {store.address.base}")
 
 
+def _own_certificate(file: str) -> Finding:
+    """Look at the certificate of an enrolled gateway."""
+    from cryptography import x509
+
+    try:
+        certificate = x509.load_pem_x509_certificate(Path(file).read_bytes())
+    except (OSError, ValueError) as error:
+        return Finding(
+            "bad", "own certificate", f"{file}: {error}", "join again: plekvrij enrol new, on the server"
+        )
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    left = end - datetime.now(UTC)
+    if left <= timedelta(0):
+        advice = "join again with a new code: plekvrij enrol new, on the server"
+        return Finding("bad", "own certificate", f"ran out on {end:%Y-%m-%d}", advice)
+    late = left < (end - begin) / 4  # the gateway renews it when a third is left
+    advice = "it should have renewed itself; plekvrij enrol renew FILE says why it did not" if late else ""
+    return Finding("warn" if late else "ok", "own certificate", f"good for {left.days} days", advice)
+
+
+def _trust(broker: BrokerUrl) -> ssl.SSLContext:
+    """Return whom this client trusts, and its own certificate where it has one."""
+    known = broker.credential
+    trust = ssl.create_default_context(cafile=None if known is None else known.ca_file)
+    if known is not None and known.certificate_file is not None:
+        trust.load_cert_chain(known.certificate_file)
+    return trust
+
+
 def _certificate(broker: BrokerUrl) -> Finding:
     what = f"certificate of {broker.host}"
     try:
         with (
             socket.create_connection((broker.host, broker.port), _CONNECT_S) as plain,
-            ssl.create_default_context().wrap_socket(plain, server_hostname=broker.host) as sealed,
+            _trust(broker).wrap_socket(plain, server_hostname=broker.host) as sealed,
         ):
             told = sealed.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
         advice = "give the broker a certificate that this machine trusts, for the name in --broker"
         return Finding("bad", what, error.verify_message or str(error), advice)
-    except OSError as error:
+    except OSError as error:  # also a file of ours that cannot be read
         return Finding("bad", what, f"cannot be asked for: {error}", "is this the TLS port of the broker?")
     days = (ssl.cert_time_to_seconds(str(told["notAfter"])) - datetime.now(UTC).timestamp()) / 86_400
     soon = days < _CERTIFICATE_DAYS

@@ -51,6 +51,7 @@ class Exposition(Collector):
         self._told: tuple[Health, float] | None = None
         self._zones: Callable[[], Iterable[ZoneState]] = tuple
         self._screens: Callable[[], ScreenCounts] | None = None
+        self._refusals: Callable[[], dict[str, int]] | None = None
 
     def watch_zones(self, zones: Callable[[], Iterable[ZoneState]]) -> None:
         """Ask `zones` at each look, from another thread."""
@@ -60,6 +61,10 @@ class Exposition(Collector):
         """Ask `screens` at each look, from another thread."""
         self._screens = screens
 
+    def watch_refusals(self, refusals: Callable[[], dict[str, int]]) -> None:
+        """Ask `refusals` at each look, from another thread."""
+        self._refusals = refusals
+
     def tell(self, health: Health) -> None:
         self._told = (health, time.monotonic())
 
@@ -67,6 +72,10 @@ class Exposition(Collector):
         yield from zone_metrics(self._zones())
         if self._screens is not None:
             yield from screen_metrics(self._screens())
+        if self._refusals is not None:
+            yield _counted(
+                "plekvrij_pages_refused", "Calls that were refused, by reason.", "reason", self._refusals()
+            )
         if self._told is None:
             return
         health, at = self._told

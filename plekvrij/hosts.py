@@ -20,7 +20,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def names_of(text: str | None) -> tuple[str, ...]:
+def names_of(text: str | None, setting: str = "--allowed-hosts") -> tuple[str, ...]:
     """Return the names in `plekken.example.nl,10.0.0.8`, as browsers send them.
 
     Raises:
@@ -30,6 +30,6 @@ def names_of(text: str | None) -> tuple[str, ...]:
     for name in names:
         if not _NAME.fullmatch(name):
             raise SettingInvalid(
-                f"--allowed-hosts {name!r}: write names without https:// and port, such as plekken.example.nl"
+                f"{setting} {name!r}: write names without https:// and port, such as plekken.example.nl"
             )
     return tuple(names)

@@ -44,6 +44,13 @@ def _folder(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def _undo_s(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 600:
+        raise ValueError("write 0 to 600 seconds")
+    return seconds
+
+
 #: name -> option. `kind` is called with the text; bool options are flags.
 OPTIONS: dict[str, Option] = {
     option.name: option
@@ -62,13 +69,29 @@ OPTIONS: dict[str, Option] = {
             "broker",
             str,
             None,
-            "MQTT broker as mqtt[s]://host:port (default: a broker of our own on loopback).",
+            "MQTT broker as mqtt[s]://host:port, with commas where several serve together (default: a broker of our"
+            " own on loopback).",
         ),
+        Option(
+            "kind",
+            str,
+            "mosquitto",
+            "Broker to write files for: mosquitto or nats-cluster (default mosquitto).",
+        ),
+        Option(
+            "cluster",
+            str,
+            None,
+            "NATS servers of the cluster that shares floors among workers, nats://host:4222 or tls://host:4222, with"
+            " commas (default: this ingest has all floors).",
+        ),
+        Option("nodes", str, None, "Names of the three machines of a nats-cluster, with commas."),
         Option(
             "credential",
             Path,
             None,
-            "JSON file {user, password} for the broker (default: none).",
+            "JSON file {user, password} for the broker, or that of an enrolled gateway; serve: also the folder of files"
+            " with one for each process (default: none).",
             secret_file=True,
         ),
         Option(
@@ -90,7 +113,7 @@ OPTIONS: dict[str, Option] = {
             str,
             None,
             "Port for Prometheus, [HOST:]PORT, this machine only unless a host is given; serve: the first of three, for"
-            " ingest, pages and notifier (default: none).",
+            " ingest, pages and notifier; demo: and after these one for each gateway (default: none).",
         ),
         Option(
             "host",
@@ -151,6 +174,12 @@ OPTIONS: dict[str, Option] = {
             secret_file=True,
         ),
         Option(
+            "directory",
+            Path,
+            None,
+            "TOML file of the directory that people log in through, OpenID Connect (default: our own accounts alone).",
+        ),
+        Option(
             "channels",
             Path,
             None,
@@ -170,9 +199,17 @@ OPTIONS: dict[str, Option] = {
         Option(
             "scenario", str, "normal", "Building that is not as usual, such as bad-radio (default normal)."
         ),
+        Option(
+            "places",
+            int,
+            None,
+            "Places of a made site, in place of a plan (default: the plan; no truth is written).",
+        ),
+        Option("made-minutes", int, 10, "Minutes of a made site, from 10:00 on (default 10)."),
         Option("from", str, None, "First day, as 2026-11-01."),
         Option("to", str, None, "Last day, as 2026-11-30."),
         Option("role", str, None, "Role of an account: staff, facility, installer, works_council or admin."),
+        Option("output", _folder, None, "File to write; its ending says how: .pdf or .html."),
         Option("by", str, "hour", "How fine: 5min, hour or day (default hour)."),
         Option(
             "url",
@@ -194,6 +231,13 @@ OPTIONS: dict[str, Option] = {
             "Walls need a link from `plekvrij screens` (default: only when --host is not this machine alone).",
         ),
         Option(
+            "undo-seconds",
+            _undo_s,
+            60.0,
+            "How long staff can undo what they asked of a place, real s, 0-600; 0: never (default 60; `serve` and"
+            " `demo` take it from the environment).",
+        ),
+        Option(
             "allowed-hosts",
             str,
             None,
@@ -205,6 +249,24 @@ OPTIONS: dict[str, Option] = {
             None,
             "Colours and font of the pages, a JSON file of NL Design System tokens or neutral (default: our own).",
         ),
+        Option(
+            "names",
+            str,
+            None,
+            "Names or addresses by which gateways reach this machine, with commas; the certificates are made for them.",
+        ),
+        Option("broker-port", int, 8883, "TLS port of Mosquitto for who has a password (default 8883)."),
+        Option(
+            "gateway-port", int, 8884, "TLS port of Mosquitto for gateways with a certificate (default 8884)."
+        ),
+        Option("enrol-port", int, 8885, "HTTPS port of the enrolment server (default 8885)."),
+        Option(
+            "broker-folder",
+            _folder,
+            None,
+            "Folder of `plekvrij broker-files`, with the authority of the site.",
+        ),
+        Option("minutes", float, 60.0, "How long an enrolment code is good, minutes (default 60)."),
         Option("timeline", Path, None, "Also write what the filter said, moment by moment, to this file."),
     )
 }

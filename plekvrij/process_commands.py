@@ -15,7 +15,7 @@ from plekvrij.site_watch import run_with_newest
 Arguments = argparse.Namespace
 HA = ("ha-discovery", "ha-prefix")
 PAGES = ("host", "port")
-_PASSWORDS = ("staff-password", "council-password")
+_PASSWORDS = ("staff-password", "council-password", "directory")
 _SITE = ("plan", "policy", "data", "broker", "credential", "influx")
 
 
@@ -42,15 +42,16 @@ def _serve(arguments: Arguments) -> int:
             screens_need_links=arguments.screens_need_links,
             theme=arguments.theme,
             allowed_hosts=arguments.allowed_hosts,
+            directory=arguments.directory,
         )
     )
 
 
 def _gateway(arguments: Arguments) -> int:
-    needs(arguments, "config", "broker")
+    needs(arguments, "config")
     logs.set_up(arguments.config.stem)
     broker = wiring.broker_of(arguments.broker, arguments.credential)
-    devices = wiring.broker_of(arguments.broker, arguments.device_credential or arguments.credential)
+    devices = wiring.device_broker_of(broker, arguments.device_credential)
     exposition = Exposition()
     with exposed(arguments.metrics, exposition):
         return run(
@@ -61,6 +62,7 @@ def _gateway(arguments: Arguments) -> int:
                 clock=clock_of(arguments),
                 ready=announce_ready,
                 told=_teller(arguments, exposition),
+                credential=arguments.credential,
             ),
             until_stdin_ends=arguments.with_parent,
         )
@@ -83,6 +85,17 @@ def _ingest(arguments: Arguments) -> int:
         forget_the_start()
         announce_ready()
 
+    async def work(newest: wiring.Site) -> None:
+        await wiring.run_worker(
+            newest,
+            cluster=arguments.cluster,
+            folder=arguments.data,
+            broker=wiring.broker_of(arguments.broker, arguments.credential),
+            clock=clock_of(arguments),
+            influx=arguments.influx,
+            ready=ready,
+        )
+
     async def ingest(newest: wiring.Site) -> None:
         await wiring.run_ingest(
             newest,
@@ -96,7 +109,8 @@ def _ingest(arguments: Arguments) -> int:
         )
 
     with exposed(arguments.metrics, exposition):
-        return run(lambda: run_with_newest(site, ingest), until_stdin_ends=arguments.with_parent)
+        one = work if arguments.cluster else ingest
+        return run(lambda: run_with_newest(site, one), until_stdin_ends=arguments.with_parent)
 
 
 def _dashboard(arguments: Arguments) -> int:
@@ -119,8 +133,11 @@ def _dashboard(arguments: Arguments) -> int:
             screens_need_links=arguments.screens_need_links,
             theme=arguments.theme,
             allowed_hosts=arguments.allowed_hosts,
+            undo_s=arguments.undo_seconds,
+            directory=arguments.directory,
             watched=exposition.watch_zones,
             watched_screens=exposition.watch_screens,
+            watched_refusals=exposition.watch_refusals,
         )
 
     with exposed(arguments.metrics, exposition):
@@ -179,15 +196,15 @@ COMMANDS = (
     CommandSpec("gateway", "Run one edge gateway.", _gateway, (*CHILD, "config")),
     CommandSpec(
         "ingest",
-        "Run ingest: store, engine, rollups, InfluxDB.",
+        "Run ingest: store, engine, rollups, InfluxDB; with --cluster the share of one worker of several.",
         _ingest,
-        (*CHILD, "data", "influx", *HA),
+        (*CHILD, "data", "influx", *HA, "cluster"),
     ),
     CommandSpec(
         "dashboard",
         "Serve the pages and the API.",
         _dashboard,
-        (*CHILD, "data", *PAGES, *_PASSWORDS, "allowed-hosts", "screens-need-links", "theme"),
+        (*CHILD, "data", *PAGES, *_PASSWORDS, "allowed-hosts", "screens-need-links", "theme", "undo-seconds"),
     ),
     CommandSpec(
         "building",

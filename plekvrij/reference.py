@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from plekvrij.cli import COMMANDS
+from plekvrij.cli_reference import commands_page
+from plekvrij.file_reference import files_page
+from plekvrij.http_reference import http_page, openapi
+from plekvrij.message_reference import as_yaml, asyncapi, messages_page
 from plekvrij.options import EXIT_CODES, OPTIONS
 from plekvrij.storage_reference import storage_page
 from workplace.channel_file import ChannelsFile
@@ -18,13 +23,23 @@ from workplace.policy_file import PolicyFile
 
 def pages() -> dict[str, str]:
     """Return file name -> text of every generated page."""
-    return {
-        "settings.md": _settings(),
-        "storage.md": storage_page(),
+    written = {
         "floor_plan.schema.json": _schema(PlanFile, "Plekvrij floor plan"),
         "policy.schema.json": _schema(PolicyFile, "Plekvrij policy"),
         "channels.schema.json": _schema(ChannelsFile, "Plekvrij channels"),
-        "webhook.schema.json": _schema(Telling, "Plekvrij webhook"),
+    }
+    interface, messages = openapi(), asyncapi()
+    return {
+        "settings.md": _settings(),
+        "commands.md": commands_page(),
+        "files.md": files_page(written),
+        "storage.md": storage_page(),
+        "http.md": http_page(interface),
+        "messages.md": messages_page(messages),
+        **{name: _text(schema) for name, schema in written.items()},
+        "webhook.schema.json": _text(_schema(Telling, "Plekvrij webhook")),
+        "openapi.json": _text(interface),
+        "asyncapi.yaml": as_yaml(messages),
     }
 
 
@@ -49,9 +64,12 @@ def _settings() -> str:
     return "\n".join(lines)
 
 
-def _schema(shape: type, title: str) -> str:
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title} | schema_of(shape)
-    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+def _schema(shape: type, title: str) -> dict[str, Any]:
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title} | schema_of(shape)
+
+
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 def main() -> int:

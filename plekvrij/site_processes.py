@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from dashboard.accounts.directory import read_directory
 from dashboard.themes import read_theme
 from plekvrij import demo_radios, wiring
 from plekvrij.broker_watch import ask_broker, keep_broker
 from plekvrij.clocks import SiteClock
-from plekvrij.credentials import Credential, write_private
+from plekvrij.credentials import Credential, read_credential, write_private
 from plekvrij.demo_switches import DemoSwitch, gateway_tables, switches_of, write_switches
 from plekvrij.embedded_broker import EmbeddedBroker
 from plekvrij.exposition import parse_address
@@ -39,16 +41,19 @@ class SiteProcessSettings:
     Attributes:
         folder: everything that is written goes below it.
         broker: address of an outside broker, None for the embedded one.
-        credential: JSON file with user and password for an outside broker.
+        credential: JSON file with user and password for an outside broker, or the folder of `plekvrij broker-files`
+            with one for each process.
         recording: a recording to play in place of the simulated people, None for people.
         ha_prefix: discovery prefix of Home Assistant, None to publish nothing for it.
         staff_password: file with the password of the staff pages, None to keep them on this machine.
         council_password: file with the password of the works council's stop switch, None for that of staff alone.
         channels: file of whom to tell outside the screens, None for nobody.
-        metrics: first of three addresses for Prometheus (ingest, pages, notifier), `[HOST:]PORT`, None for none.
+        metrics: first of the addresses for Prometheus, `[HOST:]PORT`: ingest, pages, notifier, and each gateway that is
+            started here in the order of the plan; None for none.
         allowed_hosts: more names that browsers may reach the pages by, with commas.
         theme: file of design tokens or name of a theme, None for our own colours.
         screens_need_links: walls need a link on this machine too.
+        directory: settings of the directory that people log in through, a TOML file, None for none.
         building: False starts no simulated devices at all.
     """
 
@@ -72,6 +77,7 @@ class SiteProcessSettings:
     screens_need_links: bool = False
     theme: str | None = None
     allowed_hosts: str | None = None
+    directory: Path | None = None
 
     @property
     def walls_need_links(self) -> bool:
@@ -112,20 +118,11 @@ class SiteProcesses:
     async def _start(self) -> None:
         settings = self._settings
         _check_port(settings.host, settings.port)
-        if settings.channels is not None:  # what is wrong with it is said here, not in the log of a child
-            for channel in read_channels(settings.channels, settings.site.plan):
-                read_secrets(channel)
-        names_of(settings.allowed_hosts)
-        if settings.theme is not None:
-            read_theme(settings.theme)
+        _check_files(settings)
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if settings.building and settings.recording is None:
             settings = self._settings = self._prepare_devices(settings)
-        if settings.broker is None:
-            self.broker = EmbeddedBroker(settings.folder / "broker", settings.site.plan, settings.ha_prefix)
-            await self._exit.enter_async_context(self.broker)
-            self.broker_url = self.broker.url
-            self._credentials = _write_credentials(settings.folder / "credentials", self.broker.credentials)
+        await self._meet_broker(settings)
         await self._preflight()
         if self.broker is not None:
             self._keep_broker(self.broker)
@@ -139,10 +136,20 @@ class SiteProcesses:
                 starting.create_task(self._add("notifier", self._notifier_arguments()), name="start notifier")
             if settings.building:
                 starting.create_task(self._add("building", self._building_arguments()), name="start building")
-            for gateway in settings.site.plan.gateways if settings.gateways else ():
-                arguments = self._gateway_arguments(gateway)
+            for number, gateway in enumerate(settings.site.plan.gateways if settings.gateways else ()):
+                arguments = [*self._gateway_arguments(gateway), *self._metrics(3 + number)]
                 radio = demo_radios.environment(self._airs, gateway.id)
                 starting.create_task(self._add(gateway.id, arguments, radio), name=f"start {gateway.id}")
+
+    async def _meet_broker(self, settings: SiteProcessSettings) -> None:
+        """Start the embedded broker, or find who we are at the one outside."""
+        if settings.broker is None:
+            self.broker = EmbeddedBroker(settings.folder / "broker", settings.site.plan, settings.ha_prefix)
+            await self._exit.enter_async_context(self.broker)
+            self.broker_url = self.broker.url
+            self._credentials = _write_credentials(settings.folder / "credentials", self.broker.credentials)
+        elif settings.credential is not None and settings.credential.is_dir():
+            self._credentials = _found_credentials(settings.credential, settings)
 
     def _prepare_devices(self, settings: SiteProcessSettings) -> SiteProcessSettings:
         """Agree with the simulated devices on addresses and secrets; return the settings with what can be played."""
@@ -221,6 +228,8 @@ class SiteProcesses:
             extra += ["--allowed-hosts", settings.allowed_hosts]
         if settings.theme is not None:
             extra += ["--theme", settings.theme]
+        if settings.directory is not None:
+            extra += ["--directory", str(settings.directory)]
         return [
             "dashboard", *self._common("dashboard"), "--data", str(settings.folder),
             "--host", settings.host, "--port", str(settings.port), *extra, *self._metrics(1),
@@ -294,6 +303,18 @@ def _models(plan: FloorPlan, gateway: Gateway, format_name: str) -> dict[str, st
     return found
 
 
+def _check_files(settings: SiteProcessSettings) -> None:
+    """Say what is wrong with a file of settings here, and not in the log of a child."""
+    if settings.channels is not None:
+        for channel in read_channels(settings.channels, settings.site.plan):
+            read_secrets(channel)
+    names_of(settings.allowed_hosts)
+    if settings.theme is not None:
+        read_theme(settings.theme)
+    if settings.directory is not None:
+        read_directory(settings.directory, os.environ.get("CREDENTIALS_DIRECTORY"))
+
+
 def _check_port(host: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -303,6 +324,19 @@ def _check_port(host: str, port: int) -> None:
             raise SettingInvalid(
                 f"cannot listen on {host}:{port}: {error}. Give another with --port"
             ) from error
+
+
+def _found_credentials(folder: Path, settings: SiteProcessSettings) -> dict[str, Path]:
+    """Return the credentials of a site's own processes in a folder.
+
+    Raises:
+        SettingInvalid: one is missing.
+    """
+    users = ["preflight", "ingest", "dashboard", *(["notifier"] if settings.channels is not None else [])]
+    found = {user: folder / f"{user}.json" for user in users}
+    for file in found.values():
+        read_credential(file)
+    return found
 
 
 def _write_credentials(folder: Path, credentials: dict[str, Credential]) -> dict[str, Path]:

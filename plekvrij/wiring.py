@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from workplace.ports import Clock, OpenLink, TrapCodec, WireSession
 if TYPE_CHECKING:
     from dashboard.wall.screen_links import ScreenCounts
     from gateway.settings import SerialPort
+    from ingest.part_tools import PartTools
 
 _HERE = Path(__file__).resolve().parent
 #: In a wheel the examples lie inside the package, in a checkout beside it.
@@ -61,13 +63,30 @@ def read_site(plan_file: Path, policy_file: Path | None) -> Site:
     return Site(plan, rules, plan_file, policy_file)
 
 
-def broker_of(url: str, credential_file: Path | None) -> BrokerUrl:
-    """Return the broker's address with the credentials of the file, or of the address itself."""
+def broker_of(url: str | None, credential_file: Path | None) -> BrokerUrl:
+    """Return the broker's address with the credentials of the file, or of the address itself.
+
+    Args:
+        url: None takes the address that came with the credential.
+
+    Raises:
+        SettingInvalid: there is no address, or the credential cannot be read.
+    """
+    credential = None if credential_file is None else read_credential(credential_file)
+    url = url or (None if credential is None else credential.broker)
+    if url is None:
+        raise SettingInvalid("give the address of the broker: --broker mqtts://broker.example:8883")
     broker = parse_broker(url)
+    if credential is None:
+        return broker
+    return BrokerUrl(broker.url, broker.host, broker.port, broker.tls, credential)
+
+
+def device_broker_of(broker: BrokerUrl, credential_file: Path | None) -> BrokerUrl:
+    """Return the broker of the devices: that of the gateway, unless the credential of the devices names another."""
     if credential_file is None:
         return broker
-    credential = read_credential(credential_file)
-    return BrokerUrl(broker.url, broker.host, broker.port, broker.tls, credential)
+    return broker_of(read_credential(credential_file).broker or broker.url, credential_file)
 
 
 def link_opener(broker: BrokerUrl) -> OpenLink:
@@ -77,8 +96,10 @@ def link_opener(broker: BrokerUrl) -> OpenLink:
     credential = broker.credential
     address = BrokerAddress(
         broker.url,
-        credential.user if credential else None,
+        credential.user if credential and credential.certificate_file is None else None,
         credential.password if credential else None,
+        credential.ca_file if credential else None,
+        credential.certificate_file if credential else None,
     )
     return partial(MqttLink, address)
 
@@ -91,8 +112,11 @@ async def run_gateway(
     clock: Clock,
     ready: Callable[[], None],
     told: Callable[[GatewayHealth], None] | None = None,
+    credential: Path | None = None,
 ) -> None:
     """Run one gateway until cancelled; `told` hears each look at its health.
+
+    The certificate of an enrolled gateway, in the file `credential`, is renewed meanwhile.
 
     Raises:
         SettingInvalid: the configuration cannot be read.
@@ -113,7 +137,8 @@ async def run_gateway(
     except (OSError, UnicodeDecodeError) as error:
         raise SettingInvalid(f"cannot read {config}: {error}") from error
     settings = load(text, str(config))
-    await run(
+    own = broker.credential
+    running = run(
         settings,
         clock=clock,
         open_link=link_opener(broker),
@@ -132,6 +157,14 @@ async def run_gateway(
         notifier=notifier_of(os.environ),
         boot=kernel_boot() if clock == wall_clock() else "",
     )
+    if credential is None or own is None or own.certificate_file is None:
+        await running
+        return
+    from plekvrij.enrol.keeper import keep_certificate
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(keep_certificate(credential), name="certificate")
+        await running
 
 
 def _wire_session(port: SerialPort) -> WireSession:
@@ -154,22 +187,30 @@ async def run_ingest(
     ha_prefix: str | None,
     ready: Callable[[], None],
     told: Callable[[IngestHealth], None] | None = None,
+    parts: PartTools | None = None,
+    name: str = "",
 ) -> None:
-    """Run ingest (store, engine, rollups, sink) until cancelled."""
+    """Run ingest (store, engine, rollups, sink) until cancelled; with `parts`, of one partition of the site."""
     from ingest.app import IngestSettings
     from ingest.app import run_ingest as run
     from workplace.holds.engine import SiteEngine
 
     credential = broker.credential
+    if credential is not None and credential.certificate_file is not None:
+        raise SettingInvalid(
+            "ingest logs in with a password; certificates are for gateways. Give --credential .../ingest.json"
+        )
     settings = IngestSettings(
         site=site.plan.site,
         database=database,
         broker_host=broker.host,
         broker_port=broker.port,
+        broker_others=broker.others,
         broker_tls=broker.tls,
         username=credential.user if credential else None,
         password=credential.password if credential else None,
-        client_id=f"ingest-{site.plan.site}",
+        broker_ca_file=credential.ca_file if credential else None,
+        client_id=f"ingest-{site.plan.site}{name}",
         influx_url=influx,
         version=__version__,
         ha_prefix=ha_prefix,
@@ -184,7 +225,35 @@ async def run_ingest(
         connect=sqlite_driver.connect,
         ready=ready,
         told=told,
+        parts=parts,
     )
+
+
+async def run_worker(
+    site: Site,
+    *,
+    cluster: str,
+    folder: Path,
+    broker: BrokerUrl,
+    clock: Clock,
+    influx: str | None,
+    ready: Callable[[], None],
+) -> None:
+    """Run ingest of as many floors as are this worker's share, until cancelled."""
+    from ingest.cluster.app import Worker
+    from ingest.cluster.bus import connected
+
+    async def run_part(plan: FloorPlan, database: Path, parts: PartTools) -> None:
+        await run_ingest(
+            replace(site, plan=plan), database=database, broker=broker, clock=clock, influx=influx, ha_prefix=None,
+            ready=lambda: None, parts=parts, name=f"-{parts.partition}-{worker.name}",
+        )  # fmt: skip
+
+    credential = broker.credential
+    user, password = (credential.user, credential.password) if credential else (None, None)
+    async with connected(cluster, user, password, credential.ca_file if credential else None) as bus:
+        worker = Worker(bus, site.plan, folder, sqlite_driver.connect, run_part, ready)
+        await worker.run()
 
 
 async def run_dashboard(
@@ -201,10 +270,14 @@ async def run_dashboard(
     screens_need_links: bool = False,
     theme: str | None = None,
     allowed_hosts: str | None = None,
+    undo_s: float = 60.0,
+    directory: Path | None = None,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
     watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
+    watched_refusals: Callable[[Callable[[], dict[str, int]]], None] | None = None,
 ) -> None:
     """Serve the pages and the API until cancelled."""
+    from dashboard.accounts.directory import read_directory
     from plekvrij.dashboard_process import serve
 
     await serve(
@@ -220,8 +293,13 @@ async def run_dashboard(
         screens_need_links=screens_need_links,
         theme=theme,
         allowed_hosts=names_of(allowed_hosts),
+        undo_s=undo_s,
+        directory=None
+        if directory is None
+        else read_directory(directory, os.environ.get("CREDENTIALS_DIRECTORY")),
         watched=watched,
         watched_screens=watched_screens,
+        watched_refusals=watched_refusals,
         version=__version__,
     )
 

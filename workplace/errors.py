@@ -42,8 +42,16 @@ class BrokerRefused(WorkplaceError):
         self.url = url
 
 
+class ServerUnreachable(WorkplaceError):
+    """A server that we ask something does not answer; try again later."""
+
+
 class StoreUnavailable(WorkplaceError):
     """A store cannot take data now (disk full, locked, server away); acknowledge nothing and try again."""
+
+
+class FencedOff(WorkplaceError):
+    """Another worker owns this partition now; throw away what was decided since, and acknowledge nothing of it."""
 
 
 class ChannelUnavailable(WorkplaceError):

@@ -31,7 +31,9 @@ Occupancy = Literal["occupied", "held", "free", "unknown"]
 PolicyMode = Literal["off", "shadow", "notes", "active"]
 Notice = Literal["none", "soft_note", "time_reached", "repeat", "reclaimable"]
 LightCode = Literal["off", "free", "in_use", "note", "reclaimable", "unknown"]
-RequestAction = Literal["extend", "quiet", "release", "remind", "exempt", "unexempt", "pause", "resume"]
+RequestAction = Literal[
+    "extend", "quiet", "release", "remind", "exempt", "unexempt", "pause", "resume", "undo"
+]
 #: Why enforcement is paused (R28): somebody pulled the stop switch, it was wrong too often, it sees too little.
 PauseCause = Literal["stop_switch", "false_releases", "coverage"]
 
@@ -245,7 +247,8 @@ class Decision(Message, frozen=True, kw_only=True, tag="decision"):
     rule: str
     action: str
     """hold_started, just_left, soft_note, time_reached, repeat, reclaimable, released, resumed, extended, quiet,
-    exempted, unexempted, reminded, frozen, thawed; of the whole site: paused, unpaused, mass_event, mass_event_over."""
+    exempted, unexempted, reminded, undone, frozen, thawed; of the whole site: paused, unpaused, mass_event,
+    mass_event_over."""
     mode: PolicyMode
     acted: bool
     """False in shadow mode: decided and recorded, told to nobody."""
@@ -282,6 +285,10 @@ class Request(Message, frozen=True, kw_only=True, tag="request"):
     role: Literal["staff", "desk", "works_council"]
     requested_at: datetime
     reply_to: Name
+    undoes: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    """Of an undo: the id of the request to take back."""
+    within_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """Of an undo: how long ago that may have been granted, site seconds."""
 
 
 class Reply(Message, frozen=True, kw_only=True, tag="reply"):

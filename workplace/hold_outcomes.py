@@ -1,8 +1,8 @@
 """By which rule holds ended, per zone, and how often somebody was back at once. Pure; never a place, never a day.
 
 The record of decisions is read once and only counts come out. A hold counts by the first decision that ended it or gave
-its place away, and again only when somebody used the place in between; one that goes on after a short gap (R19) had
-not ended and is taken off again.
+its place away, and again only when somebody used the place in between; one that goes on after a short gap (R19) or that
+staff released by mistake had not ended and is taken off again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 from workplace.holds.breaker import PROOF
 
 #: What is looked at; other decisions end and begin nothing.
-ACTIONS = ("reclaimable", "released", "just_left", "resumed", "hold_started")
+ACTIONS = ("reclaimable", "released", "just_left", "resumed", "hold_started", "undone")
 #: Rules that give a place away because nobody is there: each may prove wrong.
 AWAY_RULES = frozenset({"R6", "R7", "R8"})
 #: Rules of which somebody who is back at once says that they were wrong: besides the above, the end of the evening.
@@ -113,14 +113,12 @@ def zone_outcomes(
         elif before is not None and told.action == "just_left":
             # a sign moved the away clock; long use stays long use
             before.is_given = before.is_given and before.key[1] not in AWAY_RULES
-        elif before is not None and before.is_open:
+        elif before is not None and _went_on(before, told):
             before.is_open = before.is_given = False
-            if not from_at <= before.at < to_at:
-                continue
-            if told.action == "resumed" and told.rule == "R19" and before.key[1] == "R2":
-                ended[before.key] -= 1
-            elif _is_proof(before, told):
-                back[before.key] += 1
+            ended[before.key] -= int(from_at <= before.at < to_at)
+        elif before is not None and before.is_open and told.action != "undone":
+            before.is_open = before.is_given = False
+            back[before.key] += int(from_at <= before.at < to_at and _is_proof(before, told))
     return [ZoneOutcome(*key, count, back[key]) for key, count in sorted(ended.items()) if count]
 
 
@@ -131,6 +129,13 @@ def added_up(outcomes: Iterable[ZoneOutcome]) -> list[ZoneOutcome]:
         ended, back = sums.get((one.zone, one.rule, one.acted), (0, 0))
         sums[one.zone, one.rule, one.acted] = ended + one.ended, back + one.back
     return [ZoneOutcome(*key, *both) for key, both in sorted(sums.items())]
+
+
+def _went_on(before: _Last, told: Told) -> bool:
+    """Whether the hold had not ended: its user was back after a short gap, or staff took a mistake back."""
+    if told.action == "undone":
+        return before.is_given and before.key[1] == told.rule == "R23" and before.hold_id == told.hold_id
+    return before.is_open and told.action == "resumed" and told.rule == "R19" and before.key[1] == "R2"
 
 
 def _is_proof(before: _Last, told: Told) -> bool:

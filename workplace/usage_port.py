@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from workplace.events import HoldPhase
@@ -87,6 +87,27 @@ class Reclaimable:
     is_same_hold: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LengthClass:
+    """How many of something in one zone took at most `at_most_min` minutes and longer than the class below.
+
+    `at_most_min` is None for what took longer than all classes. `is_seen`: the end was noticed, not lost with a sensor.
+    """
+
+    zone: str
+    at_most_min: int | None
+    is_seen: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LengthCounts:
+    """Counts of some zones over some days (UTC), shortest first, and on which days anything was counted."""
+
+    classes: tuple[LengthClass, ...]
+    days: frozenset[date]
+
+
 class UsageReader(Protocol):
     """Reads sums of durable history, from any thread, while ingest goes on writing.
 
@@ -107,3 +128,9 @@ class UsageReader(Protocol):
 
     def reclaimable(self, places: Sequence[str], from_at: datetime, to_at: datetime) -> list[Reclaimable]:
         """Return when places turned reclaimable, from_at <= at < to_at, once per hold, by place and time."""
+
+    def hold_classes(self, zones: Sequence[str], first: date, last: date) -> LengthCounts:
+        """Return how long the holds lasted that ended on these days (UTC), both included; kept as long as zones are."""
+
+    def offer_classes(self, zones: Sequence[str], first: date, last: date) -> LengthCounts:
+        """Return how soon after the last use screens offered a place, on these days (UTC), both included."""

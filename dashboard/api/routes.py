@@ -152,10 +152,12 @@ def _add_places(router: APIRouter, context: PageContext) -> None:
         if place not in context.plan.place:
             return _missing()
         target = None if wish.action in {"pause", "resume"} else place
-        outcome = await context.ask(wish.action, role="staff", place=target, minutes=wish.minutes)
+        outcome = await context.ask(
+            wish.action, role="staff", place=target, minutes=wish.minutes, undoes=wish.undoes
+        )
         if not outcome.accepted:
             response.status_code = 504 if outcome.reason in {"no_answer", "broker_unreachable"} else 409
-        return WishAnswer(accepted=outcome.accepted, reason=outcome.reason)
+        return WishAnswer(accepted=outcome.accepted, reason=outcome.reason, request=outcome.request)
 
 
 def _add_why(router: APIRouter, context: PageContext) -> None:
@@ -200,14 +202,19 @@ def _add_devices(router: APIRouter, context: PageContext) -> None:
 def _add_schema(router: APIRouter, context: PageContext) -> None:
     @router.get("/openapi.json", include_in_schema=False)
     async def schema() -> JSONResponse:
-        document = get_openapi(
-            title="Plekvrij",
-            version=context.version,
-            description="Live places, zones and health of one site. Times: UTC site time, ages: real s.",
-            routes=router.routes,
-        )
-        document["components"]["securitySchemes"] = {"staff": {"type": "http", "scheme": "basic"}}
-        return JSONResponse(document)
+        return JSONResponse(openapi_document(router, context.version))
+
+
+def openapi_document(router: APIRouter, version: str) -> dict[str, Any]:
+    """Return the OpenAPI document of the interface."""
+    document = get_openapi(
+        title="Plekvrij",
+        version=version,
+        description="Live places, zones and health of one site. Times: UTC site time, ages: real s.",
+        routes=router.routes,
+    )
+    document["components"]["securitySchemes"] = {"staff": {"type": "http", "scheme": "basic"}}
+    return document
 
 
 async def read_decisions(context: PageContext, place: str, limit: int) -> list[Decision]:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dash import ClientsideFunction, Dash, Input
+from dash.exceptions import DependencyException, InvalidResourceError
 from fastapi import FastAPI
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from dashboard import i18n
@@ -45,9 +47,16 @@ def attach_staff(app: FastAPI, context: PageContext) -> list[str]:
     for part in (*DRAWN, history.DRAWN):
         put = ClientsideFunction("plekvrij", "put")
         dash_app.clientside_callback(put, Input(drawn_id(part), "data"))  # type: ignore[no-untyped-call]
+    app.add_exception_handler(InvalidResourceError, _no_such_part)
+    app.add_exception_handler(DependencyException, _no_such_part)
     hashes = [str(mark) for mark in dash_app.csp_hashes()]
     dash_app.make_ready()
     return hashes
+
+
+async def _no_such_part(_request: Request, _error: Exception) -> Response:
+    """Dash raises at a part of a page that it has not; that is no fault of ours, and no line in the log."""
+    return Response(status_code=404)
 
 
 def _register(

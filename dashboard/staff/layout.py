@@ -23,6 +23,7 @@ DRAWN = ("holds", "all-places", "gateways", "channels", "day-table")
 VIEWS = (
     ("/staff/", N_("Now")),
     ("/staff/history", N_("History")),
+    ("/staff/report", N_("Report")),
     ("/staff/plan", N_("Floor plan")),
     ("/staff/devices", N_("Devices")),
     ("/staff/policy", N_("Policy")),

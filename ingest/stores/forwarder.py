@@ -26,7 +26,11 @@ log = structlog.get_logger()
 OutboxRow = tuple[int, str, bytes]
 
 #: Points per request. Lower: more round trips. Higher: longer requests, more to repeat after a failure.
-MAX_LINES = 5000
+MAX_LINES = 2500
+#: While a backlog is written, rest this many times as long as the last request took, and at most so long, s. Server and
+#: site often share one small machine, and a state that somebody waits for goes before history. Lower: decisions come
+#: later meanwhile. Higher: the backlog takes longer.
+BREATHER, LONGEST_BREATHER_S = 3.0, 0.5
 #: How often an empty outbox is looked at, s of real time.
 POLL_S = 0.5
 #: Back-off of a server that is away, s: first and longest.
@@ -117,6 +121,7 @@ class Forwarder:
                 self._is_prepared = True
                 self.status = replace(self.status, state="ok", version=version, last_error="")
             self._settle()
+            began = self._monotonic()
             rows = self._read_rows(self._cursor, MAX_LINES)
             if rows:
                 self._send(rows)
@@ -132,7 +137,9 @@ class Forwarder:
         if self._failures:
             log.info("sink_came_back", after_failures=self._failures)
         self._failures = 0
-        return 0.0 if len(rows) == MAX_LINES else POLL_S
+        if len(rows) < MAX_LINES:
+            return POLL_S
+        return min((self._monotonic() - began) * BREATHER, LONGEST_BREATHER_S)
 
     def _failed(self, state: str, why: str, retry_after_s: float | None) -> float:
         self._failures += 1

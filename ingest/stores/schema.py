@@ -163,6 +163,11 @@ CREATE INDEX IF NOT EXISTS line_mark_start ON line_mark (start);
 
 CREATE TABLE IF NOT EXISTS settled_state (
     day TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (day, key)) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS zone_offer (
+    zone TEXT NOT NULL, start INTEGER NOT NULL, le_min INTEGER NOT NULL, offers INTEGER NOT NULL,
+    PRIMARY KEY (zone, start, le_min)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS zone_offer_start ON zone_offer (start);
 """
 
 #: Where this one is, all are: the script above runs in order.
@@ -195,6 +200,7 @@ RETENTION_DAYS: dict[str, tuple[str, int]] = {
     "gap": ("to_at", ZONE_LEVEL_DAYS),
     "zone_5m": ("start", ZONE_LEVEL_DAYS),
     "zone_outcome": ("start", ZONE_LEVEL_DAYS),
+    "zone_offer": ("start", ZONE_LEVEL_DAYS),
     "zone_hour": ("start", ZONE_LEVEL_DAYS),
     "hold_day": ("start", ZONE_LEVEL_DAYS),
     "gw_health": ("start", ZONE_LEVEL_DAYS),
@@ -274,6 +280,22 @@ class HoldDay:
     holds: int
     sum_s: float
     coverage_pct: float
+
+
+#: Upper ends of the times from last use to offered that are counted apart, min; the last one is open. Finer: a row of a
+#: quiet day tells of one departure. Coarser: the median jumps.
+OFFER_LENGTHS_MIN = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 75, 90, 120, 180)
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneOffer:
+    """How often screens offered a place of a zone on one day (UTC), at most `le_min` after somebody was last there and
+    longer than the next shorter time of `OFFER_LENGTHS_MIN`; 0 is the rest.
+    """
+
+    zone: str
+    le_min: int
+    offers: int
 
 
 @dataclass(frozen=True, slots=True)

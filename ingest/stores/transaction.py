@@ -26,6 +26,7 @@ from ingest.stores.schema import (
     HoldDay,
     HoldEnded,
     TransitionRow,
+    ZoneOffer,
     from_ms,
     to_ms,
 )
@@ -49,6 +50,7 @@ _INSERT_TRANSITION = "INSERT OR REPLACE INTO place_transition VALUES (?,?,?,?,?,
 _INSERT_ZONE = "INSERT OR REPLACE INTO zone_5m VALUES (?,?,?,?,?,?,?,?,?)"
 _INSERT_HOUR = "INSERT OR REPLACE INTO desk_hour VALUES (?,?,?,?,?,?,?)"
 _INSERT_OUTCOME = "INSERT OR REPLACE INTO zone_outcome VALUES (?,?,?,?,?,?)"
+_INSERT_OFFER = "INSERT OR REPLACE INTO zone_offer VALUES (?,?,?,?)"
 _INSERT_HOLD_DAY = "INSERT OR REPLACE INTO hold_day VALUES (?,?,?,?,?,?,?)"
 _INSERT_GATEWAY = "INSERT OR REPLACE INTO gw_health VALUES (?,?,?,?,?,?,?,?,?)"
 _NOTE_HEALTH = (
@@ -246,9 +248,13 @@ class Transaction(NightRows, LossRows):
 
     def put_zone_outcomes(self, start_ms: int, rows: Iterable[ZoneOutcome]) -> None:
         """Keep how holds ended on the day that begins at `start_ms`."""
-        self._connection.executemany(
-            _INSERT_OUTCOME, [(o.zone, start_ms, o.rule, int(o.acted), o.ended, o.back) for o in rows]
-        )
+        values = [(o.zone, start_ms, o.rule, int(o.acted), o.ended, o.back) for o in rows]
+        self._connection.executemany(_INSERT_OUTCOME, values)
+
+    def put_zone_offers(self, start_ms: int, rows: Iterable[ZoneOffer]) -> None:
+        """Keep how soon places were offered again on the day that begins at `start_ms`."""
+        values = [(row.zone, start_ms, row.le_min, row.offers) for row in rows]
+        self._connection.executemany(_INSERT_OFFER, values)
 
     def put_hold_days(
         self, rows: Iterable[HoldDay], from_at: datetime | None = None, to_at: datetime | None = None

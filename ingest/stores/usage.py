@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 from ingest.stores.history import SqliteHistory
 from ingest.stores.schema import from_ms, to_ms
-from workplace.usage_port import HoldLength, Moment, PlaceHour, Reclaimable, ZoneUse
+from workplace.usage_port import (
+    HoldLength,
+    LengthClass,
+    LengthCounts,
+    Moment,
+    PlaceHour,
+    Reclaimable,
+    ZoneUse,
+)
 from workplace.working_time import Span
 
 # CROSS JOIN keeps the order of the loops: per zone and span one short walk along the primary key. One value per walk:
@@ -57,6 +65,19 @@ FROM (
 )
 ORDER BY r.place, r.at
 """
+# `le` is in minutes; 0 stands for what is longer than all classes, and comes last.
+_HOLD_CLASSES = """
+SELECT zone, le_s / 60 AS le, outcome IS NOT 'unknown' AS is_seen, SUM(holds), group_concat(DISTINCT start)
+FROM hold_day
+WHERE start >= ?2 AND start < ?3 AND zone IN (SELECT value FROM json_each(?1))
+GROUP BY zone, le, is_seen ORDER BY zone, le = 0, le, is_seen
+"""
+_OFFER_CLASSES = """
+SELECT zone, le_min AS le, 1, SUM(offers), group_concat(DISTINCT start)
+FROM zone_offer
+WHERE start >= ?2 AND start < ?3 AND zone IN (SELECT value FROM json_each(?1))
+GROUP BY zone, le ORDER BY zone, le = 0, le
+"""
 
 
 class SqliteUsage(SqliteHistory):
@@ -102,6 +123,26 @@ class SqliteUsage(SqliteHistory):
             )
             for place, at, then, phase, same in found
         ]
+
+    def hold_classes(self, zones: Sequence[str], first: date, last: date) -> LengthCounts:
+        """Return how long the holds lasted that ended on these days (UTC), both included."""
+        return _classes(self._ask(_HOLD_CLASSES, _listed(zones), *_range(first, last)))
+
+    def offer_classes(self, zones: Sequence[str], first: date, last: date) -> LengthCounts:
+        """Return how soon after the last use screens offered a place, on these days (UTC), both included."""
+        return _classes(self._ask(_OFFER_CLASSES, _listed(zones), *_range(first, last)))
+
+
+def _range(first: date, last: date) -> tuple[int, int]:
+    begin, end = (datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1)))
+    return to_ms(begin), to_ms(end)
+
+
+def _classes(rows: Sequence[tuple[str, int, int, int, str]]) -> LengthCounts:
+    return LengthCounts(
+        tuple(LengthClass(zone, le or None, bool(is_seen), count) for zone, le, is_seen, count, _ in rows),
+        frozenset(from_ms(int(start)).date() for *_, starts in rows for start in starts.split(",")),
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -92,6 +92,13 @@ _TABLES: dict[str, tuple[Level, Both]] = {
             "Per zone, rule and day: how often a hold ended and how often somebody was back.",
         ),
     ),
+    "zone_offer": (
+        "zone",
+        Both(
+            "Per zone en dag: hoe snel een verlaten plek weer op de schermen stond, als aantallen.",
+            "Per zone and day: how soon a place that was left stood on the screens again, as counts.",
+        ),
+    ),
     "desk_hour": (
         "place",
         Both("Per uur: hoe lang een plek in gebruik was.", "Per hour: how long a place was in use."),

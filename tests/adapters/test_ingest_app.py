@@ -483,7 +483,9 @@ def test_a_gateway_that_comes_back_shows_nothing_until_what_it_kept_is_here(offi
             await office.send(office.event(spool="0a1b2c3d", line=8, measured_at=old, received_at=old))
             wanted = reports() + 3
             await until(lambda: reports() >= wanted, "three reports of ingest")
-            assert (state := office.place()) and state.phase == "unknown"
+            state = office.place()
+            assert state is not None
+            assert state.phase == "unknown"
             await office.send(office.event(spool="0a1b2c3d", line=9, measured_at=old, received_at=old))
             await until(lambda: (s := office.place()) and s.phase == "in_use", "known again")
 

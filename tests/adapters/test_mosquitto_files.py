@@ -9,20 +9,15 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gateway.mqtt_link import BrokerAddress, MqttLink
 from plekvrij import mosquitto_files
 from plekvrij.cli import main
 from plekvrij.credentials import read_credential
+from plekvrij.embedded_broker import free_port as any_port
 from workplace.errors import BrokerRefused
 from workplace.floor_plan import FloorPlan
 from workplace.ports import Received
@@ -31,48 +26,21 @@ from workplace.topics import Topics
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 
-def certify(folder: Path) -> None:
-    """Make a certificate for 127.0.0.1 that signs itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "server.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-
-
 @pytest.fixture
 def folder(
-    tmp_path: Path, small_plan: FloorPlan, free_port: int, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, small_plan: FloorPlan, free_port: int,
     eventually: Callable[..., None],
 ) -> Iterator[Path]:  # fmt: skip
-    monkeypatch.setattr(mosquitto_files, "TLS_PORT", free_port)
     folder = tmp_path / "broker"
-    mosquitto_files.write_files(small_plan, folder)
-    certify(folder)
+    reach = mosquitto_files.Reach(("127.0.0.1",), free_port, any_port())
+    mosquitto_files.write_files(small_plan, folder, reach=reach)
     conf = folder / "mosquitto.conf"
     conf.write_text(conf.read_text() + "user root\n")  # else it drops rights and cannot read this folder
     process = subprocess.Popen(
         [MOSQUITTO, "-c", str(conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     (tmp_path / "pid").write_text(str(process.pid))
+    (tmp_path / "port").write_text(str(free_port))
     eventually(lambda: _listens(free_port), what="mosquitto")
     yield folder
     process.terminate()
@@ -89,11 +57,9 @@ def _listens(port: int) -> bool:
 
 def link(folder: Path, user: str, *, password: str | None = None) -> MqttLink:
     known = read_credential(folder / "credentials" / f"{user}.json")
+    port = int((folder.parent / "port").read_text())
     address = BrokerAddress(
-        f"mqtts://127.0.0.1:{mosquitto_files.TLS_PORT}",
-        known.user,
-        password or known.password,
-        str(folder / "server.crt"),
+        f"mqtts://127.0.0.1:{port}", known.user, password or known.password, known.ca_file
     )
     return MqttLink(address, f"test-{user}", timeout_s=20.0)
 
@@ -171,6 +137,9 @@ def test_the_files_are_for_their_owner_and_follow_the_plan(
     assert "put server.crt and server.key beside them" in capsys.readouterr().out
     secret = [out / "passwords", out / "rules", *(out / "credentials").iterdir()]
     assert {file.stat().st_mode & 0o077 for file in secret} == {0}
+    assert main(["broker-files", str(out), "--plan", str(small_plan_file), "--names", "broker.example"]) == 0
+    assert {(out / name).stat().st_mode & 0o777 for name in ("server.crt", "authority.crt")} == {0o644}
+    assert (out / "server.key").stat().st_mode & 0o077 == 0
     plain = read_credential(out / "credentials" / "ingest.json").password
     assert plain not in (out / "passwords").read_text()
     (out / "credentials" / "gone.json").write_text("{}")

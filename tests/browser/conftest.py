@@ -26,9 +26,12 @@ from dashboard.app import create_app
 from dashboard.council.versions import MemoryVersions
 from dashboard.desk_page.taps import MemoryTaps
 from dashboard.live_site import LiveSite
+from dashboard.refusals import Refusals
 from dashboard.settings import DashboardSettings
 from dashboard.walk.session import Walks
 from dashboard.walk.store import MemoryWalks
+from plekvrij.dashboard_process import http_config
+from plekvrij.http_limits import HttpLimits
 from workplace import codec, floor_plan, policy
 from workplace.events import (
     ChannelHealth,
@@ -204,6 +207,11 @@ class MadeSite:
     muted: set[str] = field(default_factory=set)
     """Zones that say nothing now."""
     accounts: Any = None
+    app: Any = None
+    directory: Callable[[str], Any] | None = None
+    """Makes the directory for log-in, from the address of the pages."""
+    refusals: Refusals = field(default_factory=Refusals)
+    http_limits: HttpLimits = field(default_factory=HttpLimits)
     _skipped_s: float = 0.0
     _repeat: bool = True
 
@@ -459,10 +467,13 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
             desk=site.desk,
             screens=site.screens,
             accounts=site.accounts,
+            refusals=site.refusals,
+            directory=None if site.directory is None else site.directory(f"http://127.0.0.1:{port}"),
         )
         server = uvicorn.Server(
-            uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1)
+            http_config(app, host="127.0.0.1", port=port, refused=site.refusals.note, limits=site.http_limits)
         )
+        site.app = app
         site.server, site.feed, site.close = server, app.state.live_feed, app.state.close_streams
         async with asyncio.TaskGroup() as tasks:
             repeating = tasks.create_task(site.repeat_zones())
@@ -514,11 +525,12 @@ def served() -> Callable[..., Any]:
         history: Any = None,
         screens: Any = None,
         accounts: Any = None,
+        directory: Callable[[str], Any] | None = None,
         **settings: Any,
     ) -> Iterator[MadeSite]:
         made = new_site()
         made.usage, made.desk, made.history = usage, desk, history
-        made.screens, made.accounts = screens, accounts
+        made.screens, made.accounts, made.directory = screens, accounts, directory
         made.fill()
         with serve(made, **settings):
             made.tell()

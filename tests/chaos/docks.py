@@ -110,10 +110,18 @@ class DockNode(Process):
         )  # fmt: skip
         self.journal = NodeJournal(journal, device)
         self.held_back = 0
+        self._tty = tty
         self._chance = random.Random(f"{seed}:{device}")
 
     def says_ready(self, line: str) -> bool:
         return line.startswith('{"ready"')
+
+    def kill(self, *, hold: bool = False) -> bool:
+        """As when its cable is pulled: udev takes the name away; the number may soon be somebody else's port."""
+        was_up = super().kill(hold=hold)
+        if was_up:
+            self._tty.unlink(missing_ok=True)
+        return was_up
 
     async def begin(self) -> None:
         await super().begin()
@@ -134,12 +142,13 @@ class DockNode(Process):
         while True:
             self._chance.shuffle(order)
             for channel in order:
-                if self.journal.waiting < MOST_WAITING:
+                # A movement and its end wait in the same queue, which would push edges out.
+                if self.journal.waiting < (MOST_WAITING // 2 if self.has_pir else MOST_WAITING):
                     self.toggle(channel)
+                    if self.has_pir:
+                        self.move()
                 else:
                     self.held_back += 1
-                if self.has_pir:
-                    self.move()
                 await asyncio.sleep(self._chance.uniform(0.5, 1.5) * pause_s)
             await asyncio.sleep(SETTLES_S)
 

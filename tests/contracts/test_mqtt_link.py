@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gateway import joining_client
+from gateway.joining_client import JoiningClient
 from gateway.mqtt_link import BrokerAddress, MqttLink
 from workplace.errors import BrokerRefused, BrokerUnreachable, SettingInvalid
 from workplace.ports import Received
@@ -193,6 +195,8 @@ def test_a_late_subscriber_gets_the_retained_state_marked_as_such(broker: Broker
 
 VANISH = """
 import asyncio, os, signal, sys
+from gateway import joining_client
+from gateway.joining_client import JoiningClient
 from gateway.mqtt_link import BrokerAddress, MqttLink
 async def main():
     address = BrokerAddress(sys.argv[1], "gw", "right")
@@ -310,6 +314,31 @@ def test_many_messages_at_once_are_acknowledged_together_and_arrive_in_order(bro
             assert await link.publish_all([]) == []
             await until(lambda: len(heard) == 40, "all being heard")
             assert [message.payload for message in heard] == [payload for _, payload, _ in told]
+
+    run(story())
+
+
+def test_the_pinned_paho_has_every_private_name() -> None:
+    client = JoiningClient("x", clean_session=True, on_acknowledged=lambda _mids: None)
+    assert [name for name in joining_client.PRIVATE_NAMES if not hasattr(client, name)] == []
+    assert client.is_fast
+
+
+def test_a_paho_without_a_private_name_does_everything_itself(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining_client, "PRIVATE_NAMES", ("_gone_in_the_next_release",))
+
+    async def story() -> None:
+        heard: list[Received] = []
+        async with broker.link("many") as link, broker.link("listener") as listener:
+            await listener.subscribe("many/+", heard.append)
+            await link.wait_connected()
+            told = [(f"many/{number % 7}", str(number).encode(), False) for number in range(40)]
+            assert await link.publish_all(told) == [True] * 40
+            await link.publish("many/last", b"last")
+            await until(lambda: len(heard) == 41, "all being heard")
+            assert [message.payload for message in heard] == [*(payload for _, payload, _ in told), b"last"]
 
     run(story())
 

@@ -143,6 +143,7 @@ def test_a_screen_gets_and_loses_its_link_while_the_site_runs(
     refused = "plekvrij_screens_refused_total"
     found = until(first + 1, lambda found: found.get((refused, (("reason", "withdrawn"),))) == 1.0)
     assert found[refused, (("reason", "unknown"),)] == 1.0
+    assert found["plekvrij_pages_refused_total", (("reason", "host"),)] == 1.0
     assert found[links] == 0.0
     written = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
     assert not any(link.rsplit("/", 1)[1].encode() in content for content in written)

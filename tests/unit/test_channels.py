@@ -43,6 +43,7 @@ ACTIONS = [
     "exempted",
     "unexempted",
     "reminded",
+    "undone",
     "frozen",
     "thawed",
 ]

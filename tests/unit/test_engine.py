@@ -115,7 +115,7 @@ def said(place: str, kind: str, minute: float, **other: Any) -> SensorEvent:
 
 
 def request(
-    action: Any, place: str | None, role: Any = "staff", minute: float = 0, number: int = 1
+    action: Any, place: str | None, role: Any = "staff", minute: float = 0, number: int = 1, **more: Any
 ) -> Request:
     return Request(
         id=f"request-{action}-{number}",
@@ -125,6 +125,7 @@ def request(
         role=role,
         requested_at=at(minute),
         reply_to="page",
+        **more,
     )
 
 
@@ -442,6 +443,9 @@ def test_a_memory_of_the_other_model_is_forgotten_not_fatal() -> None:
 PLACES = ["A1", "A2", "C1", "R1", "E1"]
 
 
+WISHES = ["extend", "release", "exempt", "unexempt", "pause", "resume", "remind", "undo", "undo"]
+
+
 @st.composite
 def days(draw: st.DrawFn) -> list[tuple[datetime, Fact]]:
     """Random facts of a day and a half, from 08:00; some measured up to an hour earlier."""
@@ -461,10 +465,15 @@ def days(draw: st.DrawFn) -> list[tuple[datetime, Fact]]:
                 site="klein", gateway="g1", status=status, at=at(minute) if value else None
             )
         elif what == "ask":
-            action = draw(
-                st.sampled_from(["extend", "release", "exempt", "unexempt", "pause", "resume", "remind"])
-            )
-            fact = request(action, place, draw(st.sampled_from(["staff", "desk"])), minute, number)
+            action = draw(st.sampled_from(WISHES))
+            asked = [
+                one for _, one in told if isinstance(one, Request) and one.action not in {"undo", "pause"}
+            ]
+            if action == "undo" and asked:
+                last = asked[-1]
+                fact = request(action, last.place, "staff", minute, number, undoes=last.id)
+            else:
+                fact = request(action, place, draw(st.sampled_from(["staff", "desk"])), minute, number)
         elif what == "device" or not sensors:
             fact = event(PLAN.place[place].sensors[0].device, "availability", minute, value=value)
         else:

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from dashboard.council.figures import FigureReader, figures_of
 from ingest.rollup_writer import RollupWriter
 from ingest.stores.history import SqliteHistory
+from ingest.stores.schema import TransitionRow
 from ingest.stores.sqlite_store import SqliteStore
+from ingest.stores.usage import SqliteUsage
 from simulators.feed import feed
 from workplace.events import Decision, Signal
 from workplace.floor_plan import FloorPlan
@@ -27,6 +29,7 @@ from workplace.holds.engine import SiteEngine
 from workplace.policy import Policy, policy_hash
 from workplace.policy_file import ConsentFile, PolicyFile
 from workplace.ports import ZoneBin, ZoneCoverage
+from workplace.usage_port import LengthClass
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -98,6 +101,17 @@ AWAY = told(0, "reclaimable", "R7")
         ),
         pytest.param([told(0, "released", "R2")], {"R2": (1, 0)}, id="who leaves ends a hold, no rule does"),
         pytest.param(
+            [told(0, "released", "R23"), told(1, "undone", "R23")], {}, id="a mistake that was taken back"
+        ),
+        pytest.param(
+            [told(0, "released", "R23"), told(1, "undone", "R23", hold="h2")],
+            {"R23": (1, 0)},
+            id="another hold",
+        ),
+        pytest.param(
+            [AWAY, told(1, "undone", "R17")], {"R7": (1, 0)}, id="an extension taken back ends nothing"
+        ),
+        pytest.param(
             [told(0, "released", "R2"), told(2, "resumed", "R19")], {}, id="a short gap was no end at all"
         ),
         pytest.param(
@@ -166,6 +180,39 @@ def test_two_days_give_what_the_circuit_breaker_counted(small_plan: FloorPlan, t
         writing.prune(now + timedelta(days=20), at_most=100_000)
     assert history.decisions(place=None, limit=1) == []
     assert history.zone_outcomes(begin, end) == large, "and nothing of the zone of four seats"
+
+
+def test_time_to_free_is_counted_while_places_are_kept_and_outlives_them(
+    small_plan: FloorPlan, tmp_path: Path
+) -> None:
+    file = tmp_path / "site.db"
+    day = NINE.replace(hour=0, minute=0)
+
+    def turn(place: str, minute: int, phase: Any, occupancy: Any) -> TransitionRow:
+        at, zone = day + timedelta(hours=9, minutes=minute), small_plan.place[place].zone
+        return TransitionRow(place, zone, at, phase, occupancy, "h", "active", (), at)
+
+    with written(file) as (store, writing):
+        rollups = RollupWriter(store, small_plan, None)
+        rollups.run(writing, day)
+        for zone in small_plan.zone.values():
+            place = zone.places[0].id
+            writing.add_transitions(
+                [
+                    turn(place, 0, "in_use", "occupied"),
+                    turn(place, 30, "just_left", "held"),
+                    turn(place, 80, "free", "free"),
+                ]
+            )
+        for hours in range(0, 72, 6):
+            rollups.run(writing, day + timedelta(hours=hours))
+    with written(file) as (_, writing):
+        writing.prune(day + timedelta(days=30), at_most=100_000)
+    counts = SqliteUsage(sqlite3.connect, file).offer_classes(list(small_plan.zone), day.date(), day.date())
+    assert counts.classes == (LengthClass("1-werken", 50, is_seen=True, count=1),), (
+        "and nothing of the zone of four seats"
+    )
+    assert counts.days == {day.date()}
 
 
 def test_the_store_gives_counts_of_a_period(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.place_runtime import LONGEST_REPLAY_S, CatchUp, Changes, GatewayWatch, PlaceRuntime
-from ingest.stores.forwarder import POLL_S, Forwarder, OutboxRow
+from ingest.stores.forwarder import LONGEST_BREATHER_S, MAX_LINES, POLL_S, Forwarder, OutboxRow
 from ingest.stores.sink import SinkRefused, SinkUnavailable
 from ingest.transitions import TransitionLog
 from workplace import policy
@@ -294,6 +294,26 @@ def forwarder(*answers: Exception | None) -> Forwarder:
         return [] if after else [(1, "raw", b"m f=1i 1")]
 
     return Forwarder(rows, Sink(*answers), lambda _progress: None)
+
+
+@pytest.mark.parametrize(("took_s", "rest_s"), [(0.1, 0.3), (4.0, LONGEST_BREATHER_S)])
+def test_while_a_backlog_is_written_what_people_wait_for_gets_the_machine_in_between(
+    took_s: float, rest_s: float
+) -> None:
+    rows = [(number, "raw", b"m f=1i 1") for number in range(1, MAX_LINES + 1)]
+    clock = [0.0]
+
+    class Slow(Sink):
+        def write(self, retention: str, lines: bytes) -> None:
+            super().write(retention, lines)
+            clock[0] += took_s
+
+    def waiting(after: int, limit: int) -> list[OutboxRow]:
+        return [row for row in rows if row[0] > after][:limit]
+
+    made = Forwarder(waiting, Slow(None), lambda _progress: None, lambda: clock[0])
+    assert made.step() == pytest.approx(rest_s)
+    assert made.step() == POLL_S
 
 
 def test_waits_grow_are_capped_and_start_again_after_a_success() -> None:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.rollups import BIN_MS, HOUR_MS, closed_until, counted_places, desk_hours, zone_bins
+from ingest.rollups import (
+    BIN_MS,
+    HOUR_MS,
+    closed_until,
+    counted_places,
+    desk_hours,
+    zone_bins,
+    zone_offers,
+)
 from ingest.stores.schema import TransitionRow, from_ms, to_ms
 from workplace.events import HoldPhase, Occupancy
 from workplace.floor_plan import FloorPlan, Zone
@@ -149,3 +157,47 @@ def test_fixed_places_are_in_no_figure(example_plan: FloorPlan) -> None:
 def test_grace(minute: int, closed: int) -> None:
     now = NINE + timedelta(minutes=minute)
     assert closed_until(now, BIN_MS) == NINE_MS + closed * 60_000 if closed else NINE_MS
+
+
+def turn(
+    after_min: float, phase: HoldPhase, occupancy: Occupancy, decided_min: float | None = None
+) -> TransitionRow:
+    at = NINE + timedelta(minutes=after_min)
+    decided = at if decided_min is None else NINE + timedelta(minutes=decided_min)
+    return TransitionRow("1-O1", "1-ontmoeten", at, phase, occupancy, "h", "active", (), decided)
+
+
+SAT, LEFT = turn(0, "in_use", "occupied"), turn(30, "just_left", "held", decided_min=42)
+BACK = turn(50, "in_use", "occupied")
+
+
+@pytest.mark.parametrize(
+    ("rows", "le_min"),
+    [
+        pytest.param([SAT, LEFT, turn(80, "reclaimable", "held")], [50], id="from the last use on"),
+        pytest.param([SAT, turn(30, "free", "free", decided_min=42)], [15], id="free at once"),
+        pytest.param([SAT, LEFT, turn(300, "free", "free")], [0], id="longer than all classes"),
+        pytest.param([SAT, LEFT, BACK, turn(60, "just_left", "held"), turn(80, "free", "free")], [20], id="back"),
+        pytest.param([SAT, LEFT, turn(50, "unknown", "unknown"), turn(60, "free", "free")], [], id="lost from sight"),
+        pytest.param([SAT, LEFT, turn(60, "exempt", "held"), turn(80, "free", "free")], [], id="exempt meanwhile"),
+        pytest.param([SAT, turn(30, "reclaimable", "occupied"), turn(70, "free", "free")], [], id="still there"),
+        pytest.param([SAT, LEFT, turn(80, "reclaimable", "held"), turn(90, "free", "free")], [50], id="offered once"),
+        pytest.param([turn(10, "free", "free")], [], id="nobody was there before"),
+    ],
+)  # fmt: skip
+def test_time_from_the_last_use_to_the_offer(rows: list[TransitionRow], le_min: list[int]) -> None:
+    found = zone_offers(rows, {"1-O1"}, NINE_MS, NINE_MS + 24 * HOUR_MS)
+    assert [one.le_min for one in found for _ in range(one.offers)] == le_min
+    assert zone_offers(rows, set(), NINE_MS, NINE_MS + 24 * HOUR_MS) == [], "fixed places do not count"
+
+
+@given(transitions_of_a_morning, st.integers(0, 2 * HOUR_MS))
+def test_every_offer_counts_on_one_day_only(rows: list[TransitionRow], border: int) -> None:
+    rows = sorted(rows, key=lambda made: made.at)
+    end = NINE_MS + 2 * HOUR_MS
+
+    def count(begin: int, until: int) -> int:
+        return sum(one.offers for one in zone_offers(rows, set(PLACES), begin, until))
+
+    assert count(NINE_MS, end) == count(NINE_MS, NINE_MS + border) + count(NINE_MS + border, end)
+    assert count(NINE_MS, end) <= sum(row.phase == "free" for row in rows)

@@ -7,6 +7,7 @@ caller sleeps and calls `advance`. A fact costs the places it concerns and nothi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -21,10 +22,11 @@ from workplace.events import (
     ZoneState,
 )
 from workplace.floor_plan import FloorPlan
-from workplace.holds import digest, records, requests, views
+from workplace.holds import digest, records, requests, undo, views
 from workplace.holds.hold import Mark
 from workplace.holds.listening import ListeningSite
 from workplace.holds.outcome import Draft, Outcome
+from workplace.holds.site import PlaceNow
 from workplace.occupancy.interface import OccupancyModel, wiring_of
 from workplace.occupancy.sensor_memory import SHORT_GAP
 from workplace.policy import Policy
@@ -190,12 +192,29 @@ class SiteEngine(ListeningSite):
         if runtime is None:
             return False, "unknown_place"
         zone, now = self._zones[runtime.place.zone], self._time()
+        if request.action == "undo":
+            return self._undo(request, runtime)
+        before, exempt = runtime.hold, self._exempt.get(runtime.place.id)
         granted = requests.decide(
             request, runtime.hold, runtime.hold.phase, zone.rules, self._moment(runtime), now
         )
         if isinstance(granted, str):
             return False, granted
-        self._grant(runtime, granted)
+        after = undo.remembered(request, before, granted.hold, exempt, now)
+        self._grant(runtime, replace(granted, hold=after))
+        return True, "ok"
+
+    def _undo(self, request: Request, runtime: PlaceNow) -> tuple[bool, str]:
+        """Take back the last wish of staff about a place."""
+        last, place = runtime.hold.undo, runtime.place.id
+        back = undo.undone(request, runtime.hold, self._time())
+        if isinstance(back, str):
+            return False, back
+        if last is not None and last.action in {"exempt", "unexempt"}:
+            self._exempt.pop(place, None)
+            if last.exempt is not None:
+                self._exempt[place] = last.exempt
+        self._grant(runtime, requests.Granted(*back))
         return True, "ok"
 
     def _stop_or_go_on(self, request: Request) -> tuple[bool, str]:

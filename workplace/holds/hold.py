@@ -40,6 +40,7 @@ class Hold(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         was_known: its inputs could be trusted once; from then on they count for the coverage (R28).
         decisions: how many were recorded of this place; two in one instant are told apart by it.
         released_at, released_by: signs before it do not count until a new hold; `staff` or `policy` did it.
+        undo: what staff may still take back, see `workplace.holds.undo`.
     """
 
     phase: HoldPhase = "unknown"
@@ -72,6 +73,7 @@ class Hold(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     is_waiting: bool = False
     was_known: bool = False
     hidden_away: datetime | None = None
+    undo: Undo | None = None
 
     @property
     def is_given_away(self) -> bool:
@@ -93,6 +95,19 @@ class Hold(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     def away(self, now: datetime) -> timedelta:
         return self.run(now) - self.away_run
+
+
+class Undo(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """The last granted wish of staff about a place: its id, what it was, when, and what the hold `was` before.
+
+    `exempt` is what staff had said about the place before, over the policy; None when nothing.
+    """
+
+    request: str
+    action: str
+    at: datetime
+    was: Hold
+    exempt: bool | None
 
 
 @dataclass(frozen=True, slots=True)

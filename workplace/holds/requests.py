@@ -18,6 +18,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "remind": frozenset({"staff"}),
     "exempt": frozenset({"staff"}),
     "unexempt": frozenset({"staff"}),
+    "undo": frozenset({"staff"}),
     "pause": frozenset({"staff", "works_council"}),
     "resume": frozenset({"staff", "works_council"}),
 }

@@ -34,7 +34,7 @@ PLACE_DAYS = 14
 #: Up to this many days are shown one by one, more by the week.
 _LONGEST_BY_DAY = 91
 #: Rows come five minutes later, after a grace for late events (ingest): what is younger is not missing.
-_ROWS_AFTER = timedelta(minutes=20)
+ROWS_AFTER = timedelta(minutes=20)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def read_report(
     Raises:
         StoreUnavailable: the store cannot be read now.
     """
-    last, until = now.astimezone(tz).date(), now - _ROWS_AFTER
+    last, until = now.astimezone(tz).date(), now - ROWS_AFTER
     zones, left_out = shown_zones(floor)
     names, places = [zone.id for zone in zones], [place for zone in zones for place in counted(zone)]
     asked = spans(working, tz, last, days, until)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
@@ -12,7 +14,25 @@ from dashboard.i18n import Words
 from dashboard.staff.history.report import PLACE_DAYS, Report
 from dashboard.staff.history.sums import Total
 from workplace.floor_plan import Zone
+from workplace.usage_port import Moment
 from workplace.working_time import Span
+
+
+class Measured(Protocol):
+    """Figures of some zones over some working days: of a floor up to today, or of all floors in a month."""
+
+    @property
+    def zones(self) -> Sequence[Zone]: ...
+    @property
+    def days(self) -> Sequence[date]: ...
+    @property
+    def all(self) -> Total: ...
+    @property
+    def by_zone(self) -> Mapping[str, Total]: ...
+    @property
+    def by_day(self) -> Mapping[date, Total]: ...
+    @property
+    def busiest(self) -> Moment | None: ...
 
 
 def number(value: float, said: Words) -> str:
@@ -77,7 +97,7 @@ def period(report: Report, said: Words) -> str:
     )
 
 
-def busiest(report: Report, tz: ZoneInfo, said: Words) -> str:
+def busiest(report: Measured, tz: ZoneInfo, said: Words) -> str:
     """Return when most places were in use, and the mean."""
     moment = report.busiest
     if moment is None or report.all.share is None:
@@ -104,14 +124,17 @@ def busiest_weekday(report: Report, said: Words) -> str:
     )
 
 
-def tightest(report: Report, said: Words) -> str:
-    """Return in which hour a zone had the fewest free places, and which days were not measured."""
+def tightest(report: Measured, said: Words, name: Callable[[Zone], str] | None = None) -> str:
+    """Return in which hour a zone had the fewest free places, and which days were not measured.
+
+    `name` says a zone where its own name is not enough.
+    """
     found = tightest_zone(report)
     if found is None:
         return nothing(said)
     zone, total, span = found
     text = said("Tightest moment: {z}, last on {d} between {f} and {t}, {n} of {c} places free.").format(
-        z=said.of(zone.name),
+        z=said.of(zone.name) if name is None else name(zone),
         d=long_day(span.day, said),
         f=hour(span.hour, said),
         t=hour(span.hour + 1, said),
@@ -124,7 +147,7 @@ def tightest(report: Report, said: Words) -> str:
     return f"{text} " + said("Not measured: {n} of {c} working days.").format(n=missing, c=len(report.days))
 
 
-def tightest_zone(report: Report) -> tuple[Zone, Total, Span] | None:
+def tightest_zone(report: Measured) -> tuple[Zone, Total, Span] | None:
     """Return the zone that had the fewest free places, the larger one of equals, and the hour of it."""
     found = [
         (total.lowest_free, -total.capacity, number_)
@@ -138,7 +161,7 @@ def tightest_zone(report: Report) -> tuple[Zone, Total, Span] | None:
     return None if total.tightest is None else (zone, total, total.tightest)
 
 
-def measured_days(report: Report) -> int:
+def measured_days(report: Measured) -> int:
     """Return on how many working days anything was measured."""
     return sum(1 for total in report.by_day.values() if total.bins)
 
@@ -151,7 +174,7 @@ def held_per_day(total: Total, days: int) -> float | None:
     return total.held_h / max(1.0, total.coverage * days) if total.coverage and days else None
 
 
-def held(report: Report, said: Words) -> str:
+def held(report: Measured, said: Words, name: Callable[[Zone], str] | None = None) -> str:
     """Return how long places are held with nobody there, and where most."""
     per_day = held_per_day(report.all, len(report.days))
     if per_day is None:
@@ -162,7 +185,9 @@ def held(report: Report, said: Words) -> str:
     most = max(report.zones, key=lambda zone: held_per_day(report.by_zone[zone.id], len(report.days)) or 0.0)
     if len(report.zones) < 2 or not report.by_zone[most.id].held:
         return text
-    return f"{text} " + said("Most of it in {z}.").format(z=said.of(most.name))
+    return f"{text} " + said("Most of it in {z}.").format(
+        z=said.of(most.name) if name is None else name(most)
+    )
 
 
 def holds(report: Report, said: Words) -> str:

@@ -119,9 +119,9 @@ class Cell:
     coverage: float
 
 
-def shown_zones(floor: Floor) -> tuple[list[Zone], list[Zone]]:
+def shown_zones(floor: Floor, least_places: int = SMALLEST_ZONE) -> tuple[list[Zone], list[Zone]]:
     """Return the zones with enough places that count, and those with too few; fixed places do not count."""
-    large = [zone for zone in floor.zones if len(counted(zone)) >= SMALLEST_ZONE]
+    large = [zone for zone in floor.zones if len(counted(zone)) >= least_places]
     return large, [zone for zone in floor.zones if zone not in large]
 
 
