@@ -7,8 +7,9 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 MINUTES ?= 20
 CUTS ?= 200
+KILLS ?= 10
 
-.PHONY: setup demo test check bench chaos cuts attack sbom audit docs archive install-test lock screenshots clean
+.PHONY: setup demo test check bench chaos cuts cluster attack sbom audit docs archive install-test lock screenshots clean
 
 setup: $(STAMP)
 
@@ -59,6 +60,10 @@ sbom: setup
 
 audit: setup
 	@bash deploy/audit.sh $(ARGS)
+
+# Three brokers and two workers, killed by turns under traffic; then the search for what is missing.
+cluster: setup
+	@$(BIN)/python -m tests.node_kills --kills $(KILLS) $(ARGS)
 
 # The documentation as a site in build/site; a link or a page that is missing fails.
 docs: setup

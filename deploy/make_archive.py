@@ -48,6 +48,7 @@ set -e
 for user in plekvrij plekvrij-enrol; do
   getent passwd $user >/dev/null || useradd --system --no-create-home --shell /usr/sbin/nologin $user
 done
+install -d -o plekvrij -m 0750 /var/lib/plekvrij
 sh /usr/share/plekvrij/install.sh "${PLEKVRIJ_TARGET:-/opt/plekvrij}"
 """
 _POSTRM = """#!/bin/sh

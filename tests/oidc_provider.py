@@ -117,6 +117,12 @@ def running() -> Iterator[Provider]:
 
         def do_GET(self) -> None:
             provider.asked.append(self.path)
+            if self.path.startswith("/authorize?"):  # whoever comes here is somebody
+                self.send_response(302)
+                self.send_header("Location", provider.back(f"{provider.issuer}{self.path}"))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             keys = KeySet([provider.key]).as_dict(private=False)
             pages = {"/.well-known/openid-configuration": provider.about, "/keys": lambda: keys}
             found = pages.get(self.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -179,3 +180,9 @@ def oversize(aim: Aim, stop: Event) -> None:
 PLAYERS: dict[str, Callable[[Aim, Event], None]] = {
     player.__name__: player for player in (drips, connections, bodies, guesses, rubbish, oversize, events)
 }
+
+
+def play(name: str, aim: Aim, stop: Event) -> None:
+    """Play one attack. An attacker has a machine of his own; here he shares one, so he waits for whom he attacks."""
+    os.nice(10)
+    PLAYERS[name](aim, stop)
