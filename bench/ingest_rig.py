@@ -39,6 +39,8 @@ async def running(
     policy: str | None = None,
     influx: str | None = None,
     start: datetime = _MORNING,
+    plan_text: str | None = None,
+    patience_s: float = 60.0,
 ) -> AsyncIterator[Site]:
     """Run the broker and ingest of 2,000 places; all gateways and devices have said that they are there.
 
@@ -47,9 +49,11 @@ async def running(
         policy: text of a policy file; without one ingest has the policy that it has by itself, with the filter on.
         influx: address of a time-series server, with the name of the database.
         start: what the clock shows at first.
+        plan_text: of another site.
+        patience_s: longest wait for ingest to start, and to store what was sent.
     """
     plan_file = folder / "plan.yaml"
-    plan_file.write_text(big_plan_text(), "utf-8")
+    plan_file.write_text(plan_text or big_plan_text(), "utf-8")
     plan = wiring.read_site(plan_file, None).plan
     clock = clocks.scaled_clock(start, speed)
     async with AsyncExitStack() as exits:
@@ -61,7 +65,7 @@ async def running(
             arguments += ["--policy", str(policy_file)]
         if influx is not None:
             arguments += ["--influx", influx]
-        ingest = _Ingest(folder, broker, arguments)
+        ingest = _Ingest(folder, broker, arguments, patience_s)
         exits.push_async_callback(ingest.stop)
         await ingest.start(clock)
         pumps = {
@@ -73,7 +77,7 @@ async def running(
         listener = await exits.enter_async_context(
             _listening(broker.port, broker.credentials["dashboard"], plan)
         )
-        site = Site(plan, clock, ingest, pumps, book, broker, listener)
+        site = Site(plan, clock, ingest, pumps, book, broker, listener, patience_s)
         online, there = greetings(plan, clock.now())
         site.greet(online)
         await site.send(there)
@@ -83,7 +87,8 @@ async def running(
 class _Ingest:
     """The real process; may be stopped and started again on the same data."""
 
-    def __init__(self, folder: Path, broker: EmbeddedBroker, more: list[str]) -> None:
+    def __init__(self, folder: Path, broker: EmbeddedBroker, more: list[str], patience_s: float) -> None:
+        self._patience_s = patience_s
         credential = folder / "ingest.json"
         known = broker.credentials["ingest"]
         credential.write_text(json.dumps({"user": known.user, "password": known.password}))
@@ -101,7 +106,7 @@ class _Ingest:
     async def start(self, clock: SiteClock) -> None:
         """Return when it is live."""
         self._child = Child("ingest", [*self._arguments, "--clock", clock.to_text()], self._log)
-        await self._child.start()
+        await self._child.start(ready_limit_s=self._patience_s)
 
     async def stop(self) -> None:
         child, self._child = self._child, None
@@ -121,7 +126,9 @@ class Site:
         book: Any,
         broker: EmbeddedBroker,
         listener: Listener,
+        patience_s: float,
     ) -> None:
+        self._patience_s = patience_s
         self.plan, self.clock = plan, clock
         self._ingest = ingest
         self.broker, self.listener = broker, listener
@@ -163,7 +170,7 @@ class Site:
 
     async def wait_stored(self, *, but: int = 0) -> None:
         """Return when everything that was published is committed, but for the last few."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(self._patience_s):
             while self._asked("SELECT value FROM meta WHERE key = 'count:events'") < self._sent - but:
                 await asyncio.sleep(0.02)
 

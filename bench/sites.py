@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from plekvrij import wiring
+from simulators.made_site import Shape, made_plan_text
 from workplace.events import GatewayStatus, SensorEvent
 from workplace.floor_plan import FloorPlan
 
 #: What 2,000 places with dock and PIR say on a busy day: one event per place in half a minute.
 NEED_EVENTS_PER_S = 70.0
-
-_FLOORS, _ZONES_PER_FLOOR, _ISLANDS_PER_ZONE, _PLACES_PER_ISLAND = 8, 5, 5, 10
 
 
 @cache
@@ -25,30 +24,7 @@ def example_site() -> wiring.Site:
 
 def big_plan_text() -> str:
     """Return the plan of a site with 2,000 places: 8 floors, 40 zones, 200 desk nodes with dock and PIR each."""
-    lines = ["site: groot", "name: {nl: Groot, en: Big}", "gateways:"]
-    lines += [f"  - {{id: gw-{floor}, floor: f{floor}}}" for floor in range(_FLOORS)]
-    lines.append("floors:")
-    node = 0
-    for floor in range(_FLOORS):
-        lines += [
-            f"  - id: f{floor}",
-            f"    number: {floor}",
-            f"    name: {{nl: Laag {floor}, en: Floor {floor}}}",
-        ]
-        lines += [f"    size: [{_ZONES_PER_FLOOR * 12}, 24]", "    zones:"]
-        for zone in range(_ZONES_PER_FLOOR):
-            left = zone * 12
-            lines += [f"      - id: {floor}-z{zone}", "        kind: desk"]
-            lines += [f"        name: {{nl: Zone {zone}, en: Zone {zone}}}"]
-            lines += [f"        rect: [{left}, 0, 12, 24]", "        islands:"]
-            for island in range(_ISLANDS_PER_ZONE):
-                node += 1
-                first = f"{floor}-{'ABCDE'[zone]}{island * _PLACES_PER_ISLAND + 1:02d}"
-                lines.append(
-                    f"          - {{first: {first}, at: [{left + 1}, {island * 4.5 + 1}], columns: 5, rows: 2, "
-                    f'pitch: [2.0, 1.6], sensors: [dock, pir], node: "{node:016x}"}}'
-                )
-    return "\n".join(lines) + "\n"
+    return made_plan_text(Shape(8))
 
 
 def greetings(plan: FloorPlan, at: datetime) -> tuple[list[GatewayStatus], list[SensorEvent]]:

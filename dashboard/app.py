@@ -112,6 +112,7 @@ def create_app(
         Grades(history, plan),
         of_policy(rules),
         usage,
+        None if desk is None else desk.actions,
     )
 
     walks = walks or Walks(plan, clock, MemoryWalks())
@@ -142,21 +143,20 @@ def create_app(
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     interface = api_routes.make_router(context)
     app.include_router(interface)
-    for make_router in (start_pages.make_router, wall_pages.make_router, why_pages.make_router):
-        app.include_router(make_router(context))
+    for plain in (start_pages, wall_pages, why_pages, report_pages):
+        app.include_router(plain.make_router(context))
     app.include_router(screen_pages.make_router(context, screens))
     app.include_router(epaper.make_router(context, screens))
     app.include_router(desk_pages.make_router(context, taps))
     app.include_router(walk_pages.make_router(context, walks))
-    app.include_router(council_pages.make_router(context, rules, versions))
+    app.include_router(council_pages.make_router(context, rules, versions, accounts))
     for plan_part in (import_pages, background_pages, plan_pages, device_pages):
         app.include_router(plan_part.make_router(context, desk))
     refusals = refusals or Refusals()
     gate = _add_accounts(app, context, accounts, directory, refusals)
 
     _answer_the_unknown(app, interface)
-    app.include_router(report_pages.make_router(context))
-    app.include_router(policy_pages.make_router(context, rules, versions, desk))
+    app.include_router(policy_pages.make_router(context, rules, versions))
     script_hashes = attach_staff(app, context)
     _surround(app, context, gate, refusals, script_hashes)
     app.state.live_feed = feed

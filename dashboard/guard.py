@@ -79,6 +79,11 @@ _HEADERS = {
 }
 
 
+def policy_with_style(source: str) -> str:
+    """Return the strict content security policy for a page with one style element, known by its hash."""
+    return _STRICT.replace("style-src 'self'", f"style-src 'self' {source}")
+
+
 def staff_policy(script_hashes: list[str]) -> str:
     """Return the content security policy of the Dash pages.
 

@@ -205,7 +205,9 @@ class _Gateway:
             supervisor.start(tasks, "command topic", lambda: self._read_commands(desk))
             supervisor.start(tasks, "commands", desk.run)
             # before the greeting, which ingest answers with its health
-            supervisor.start(tasks, "ingest watch", lambda: presence.watch_ingest(publisher))
+            supervisor.start(
+                tasks, "ingest watch", lambda: presence.watch_ingest(publisher, self.settings.floor)
+            )
             then = partial(self._after_greeting, health)
             supervisor.start(tasks, "greeting", lambda: presence.greet(self.remote, then))
             supervisor.start(tasks, "health", health.run)

@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import socket
 import threading
+import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,8 +42,9 @@ GOODBYE_S = 2.0
 class BrokerAddress:
     """Where a broker is and who we are there: `mqtt://host:port` or, with TLS, `mqtts://host:port`.
 
-    `ca_file` names the certificates to trust with TLS; None trusts what the system trusts. `certificate_file` holds a
-    certificate and key of our own, PEM, for a broker that knows us by it; it is read anew for each connection.
+    Several with commas between are servers of one cluster: when one is lost the next is tried. `ca_file` names the
+    certificates to trust with TLS; None trusts what the system trusts. `certificate_file` holds a certificate and key
+    of our own, PEM, for a broker that knows us by it; it is read anew for each connection.
     """
 
     url: str
@@ -50,6 +52,11 @@ class BrokerAddress:
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     certificate_file: str | None = None
+
+    @property
+    def each(self) -> tuple[BrokerAddress, ...]:
+        """Return one address per server."""
+        return tuple(replace(self, url=url) for url in self.url.split(","))
 
     def parts(self) -> tuple[str, int, bool]:
         """Return host, port and whether TLS is used.
@@ -97,30 +104,35 @@ class MqttLink(HealingLink):
         is_quiet: bool = False,
     ) -> None:
         super().__init__(address.url, client_id, window=window, timeout_s=timeout_s, is_quiet=is_quiet)
-        self._address = address
+        self._addresses = address.each
+        # Not all gateways of a building at the same server.
+        self._turn = zlib.crc32(client_id.encode())
         self._will = will
         self._clean_session = clean_session
 
     def check(self) -> None:
         super().check()
-        self._address.parts()
+        for address in self._addresses:
+            address.parts()
 
     def new_wire(self, events: WireEvents) -> _PahoWire:
-        wire = _PahoWire(self._address, events, asyncio.get_running_loop())
+        address = self._addresses[self._turn % len(self._addresses)]
+        self._turn += 1
+        wire = _PahoWire(address, events, asyncio.get_running_loop())
         client = wire.client = JoiningClient(
             self.client_id, clean_session=self._clean_session, on_acknowledged=wire.acknowledged
         )
         # Our window is the narrower one, so paho never keeps a queue of its own.
         client.max_inflight_messages_set(2 * self.window)
-        if self._address.username is not None:
-            client.username_pw_set(self._address.username, self._address.password)
+        if address.username is not None:
+            client.username_pw_set(address.username, address.password)
         trouble: str | None = None
-        if self._address.parts()[2]:
-            own = self._address.certificate_file
+        if address.parts()[2]:
+            own = address.certificate_file
             try:
-                client.tls_set(ca_certs=self._address.ca_file, certfile=own, keyfile=own)
+                client.tls_set(ca_certs=address.ca_file, certfile=own, keyfile=own)
             except OSError as error:  # ssl.SSLError is one, too
-                trouble = f"cannot use the certificates in {own or self._address.ca_file}: {error}"
+                trouble = f"cannot use the certificates in {own or address.ca_file}: {error}"
         if self._will is not None:
             client.will_set(self._will[0], self._will[1], qos=1, retain=True)
         wire.trouble = trouble

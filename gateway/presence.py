@@ -18,7 +18,7 @@ from workplace.errors import BrokerRefused, BrokerUnreachable, MessageRejected
 from workplace.events import GatewayStatus, IngestHealth
 from workplace.loss_events import Receipt
 from workplace.ports import Clock, MessageLink, Received
-from workplace.topics import Topics
+from workplace.topics import Topics, partition
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +72,7 @@ class Presence:
                 async with asyncio.timeout(GOODBYE_S):
                     await self._say("offline")
 
-    async def watch_ingest(self, publisher: Publisher) -> None:
+    async def watch_ingest(self, publisher: Publisher, floor: str) -> None:
         """Send events only when ingest listens, and greet again whenever it is new.
 
         A broker acknowledges and drops what it gets before anybody has subscribed.
@@ -96,6 +96,8 @@ class Presence:
                 self.due.set()
             uptime_s = health.uptime_s
 
+        with contextlib.suppress(BrokerRefused):  # rules of an earlier release; then there is one ingest
+            await self._link.subscribe(self._topics.ingest_health(partition(floor)), compare, qos=0)
         await self._link.subscribe(self._topics.ingest_health(), compare, qos=0)
         await asyncio.Event().wait()  # the link subscribes again by itself
 

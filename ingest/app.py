@@ -27,6 +27,7 @@ from ingest.lease import PATIENCE_S, lease_of
 from ingest.night_book import NightBook
 from ingest.night_runner import NightRunner
 from ingest.outbound import OutboundMaker
+from ingest.part_tools import PartTools, Reader
 from ingest.place_runtime import DecidingCore, GatewayWatch, PlaceRuntime
 from ingest.publisher import Outbound, Publisher
 from ingest.site_book import SiteBook
@@ -68,6 +69,7 @@ class IngestSettings:
 
     Attributes:
         broker_ca_file: certificates to trust with TLS; None trusts what the system trusts.
+        broker_others: the other servers of the broker's cluster, host and port.
         lease_patience_s: how long to wait for an ingest on the same data that is just ending, s of real time.
         busy_timeout_s: how long a write waits for another program's lock on the database.
         gateway_silence_s: a gateway that says nothing for this long is lost, s of real time: three times the
@@ -92,6 +94,7 @@ class IngestSettings:
     topic_root: str = "plekvrij"
     ha_prefix: str | None = None
     lease_patience_s: float = PATIENCE_S
+    broker_others: tuple[tuple[str, int], ...] = ()
 
 
 async def run_ingest(
@@ -105,6 +108,7 @@ async def run_ingest(
     connect: ConnectSqlite,
     ready: Callable[[], None] | None = None,
     told: Callable[[IngestHealth], None] | None = None,
+    parts: PartTools | None = None,
 ) -> None:
     """Run until cancelled.
 
@@ -113,11 +117,13 @@ async def run_ingest(
         connect: `sqlite3.connect` or a driver like it.
         ready: called once on the event loop when the backlog is drained and all states were told.
         told: also hears each look at our health, with a broker or without.
+        parts: what a worker of a cluster brings along; None reads the broker and keeps its data here.
 
     Raises:
+        FencedOff: with `parts`: the partition is another worker's now.
         SettingInvalid: the database is another version's or another ingest's, or the InfluxDB address is wrong.
     """
-    ingest = _Ingest(settings, plan, policy, engine_factory, clock, connect, ready, told)
+    ingest = _Ingest(settings, plan, policy, engine_factory, clock, connect, ready, told, parts)
     # Before the broker hears of us: it would take the session away from the ingest that holds the lease.
     async with (
         lease_of(settings.database, patience_s=settings.lease_patience_s),
@@ -153,6 +159,7 @@ class _Ingest:
         connect: ConnectSqlite,
         ready: Callable[[], None] | None,
         told: Callable[[IngestHealth], None] | None,
+        parts: PartTools | None,
     ) -> None:
         self._settings = settings
         self._told = told
@@ -161,7 +168,13 @@ class _Ingest:
         self._ready = ready
         self._topics = Topics(settings.site, settings.topic_root)
         self._inbox = Inbox(MAX_WAITING_MESSAGES)
-        self._store = SqliteStore(connect, settings.database, busy_timeout_s=settings.busy_timeout_s)
+        self._store = SqliteStore(
+            connect if parts is None else parts.connect,
+            settings.database,
+            busy_timeout_s=settings.busy_timeout_s,
+            committed=None if parts is None else parts.committed,
+        )
+        self._health_topic = self._topics.ingest_health(None if parts is None else parts.partition)
         subscriber = Subscriber(plan, self._topics)
         self._book = SiteBook(
             store=self._store,
@@ -176,7 +189,24 @@ class _Ingest:
         )
         self._nights = NightRunner(plan, policy, connect, settings.database, self._inbox.put_note)
         self._outbound = OutboundMaker(plan, self._topics, clock)
-        self._reader = EventReader(
+        self._reader = (
+            self._broker_reader(subscriber)
+            if parts is None
+            else parts.reader(self._inbox, self._on_subscribed, self._ask_for_health)
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._health_due = asyncio.Event()
+        self._saying: asyncio.Future[None] | None = None
+        self._forwarder: Forwarder | None = None
+        if settings.influx_url:
+            rows = SqliteHistory(connect, settings.database).waiting_lines
+            kept = policy.settings.privacy.desk_level_days
+            store = InfluxStore(settings.influx_url, desk_level_days=kept)
+            self._forwarder = Forwarder(rows, store, self._inbox.put_note)
+
+    def _broker_reader(self, subscriber: Subscriber) -> Reader:
+        settings = self._settings
+        return EventReader(
             host=settings.broker_host,
             port=settings.broker_port,
             client_id=settings.client_id,
@@ -188,16 +218,8 @@ class _Ingest:
             password=settings.password,
             tls=settings.broker_tls,
             ca_file=settings.broker_ca_file,
+            others=settings.broker_others,
         )
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._health_due = asyncio.Event()
-        self._saying: asyncio.Future[None] | None = None
-        self._forwarder: Forwarder | None = None
-        if settings.influx_url:
-            rows = SqliteHistory(connect, settings.database).waiting_lines
-            kept = policy.settings.privacy.desk_level_days
-            store = InfluxStore(settings.influx_url, desk_level_days=kept)
-            self._forwarder = Forwarder(rows, store, self._inbox.put_note)
 
     def _on_subscribed(self, *, is_subscribed: bool) -> None:
         self._inbox.put_note(Subscribed(is_subscribed))
@@ -270,7 +292,7 @@ class _Ingest:
             if self._told is not None:
                 self._told(health)
             if link.is_connected:
-                say = link.publish(self._topics.ingest_health(), encode(health), qos=0)
+                say = link.publish(self._health_topic, encode(health), qos=0)
                 await self._say(asyncio.ensure_future(say))
             await asyncio.sleep(min(_HEALTH_GAP_S, HEALTH_S))
             with contextlib.suppress(TimeoutError):

@@ -168,8 +168,10 @@ class EventReader:
         tls: bool = False,
         ca_file: str | None = None,
         fast: bool = True,
+        others: Sequence[tuple[str, int]] = (),
     ) -> None:
         self._host, self._port = host, port
+        self._servers = [(host, port), *others]  # of one cluster: when one is lost the next is tried
         self._filters = list(filters)
         self._on_subscribed = on_subscribed
         self._on_proof = on_proof
@@ -274,6 +276,7 @@ class EventReader:
         self._is_told = False
         self._failures += 1
         self._back_off()
+        self._turn_to_next()
         if self._failures == 1:
             log.warning("broker_lost", why=str(code))
         self._on_subscribed(is_subscribed=False)
@@ -282,8 +285,16 @@ class EventReader:
     def _connect_failed(self, _client: object, _userdata: object) -> None:
         self._failures += 1
         self._back_off()
+        self._turn_to_next()
         if self._failures == 1:
             log.warning("broker_unreachable", host=self._host, port=self._port)
+
+    def _turn_to_next(self) -> None:
+        if len(self._servers) > 1 and not self._is_stopping:
+            host, port = self._servers[self._failures % len(self._servers)]
+            self.client.connect_async(
+                host, port, keepalive=KEEPALIVE_S
+            )  # only notes them for the next attempt
 
     def _back_off(self) -> None:
         """Set the next pause: doubling, capped, and spread so that many clients do not come back at once."""

@@ -86,6 +86,14 @@ class Inbox:
                 self._waiting += len(messages)
                 self._changed.notify_all()
 
+    def offer(self, messages: list[RawMessage], generation: int) -> None:
+        """Add messages that may be lost: when full they are."""
+        with self._changed:
+            if self._waiting < self._max_messages and not self._closed:
+                self._batches.append(Batch(messages, generation))
+                self._waiting += len(messages)
+                self._changed.notify_all()
+
     def put_note(self, note: Note) -> None:
         with self._changed:
             self._notes.append(note)

@@ -24,7 +24,7 @@ from ingest.quarantine import Rejected
 from ingest.report import WorkerReport
 from ingest.site_book import SiteBook
 from ingest.subscriber import Fact
-from workplace.errors import StoreUnavailable
+from workplace.errors import FencedOff, StoreUnavailable
 from workplace.events import GatewayStatus
 
 log = structlog.get_logger()
@@ -132,6 +132,8 @@ class IngestWorker:
         is_live = self._catch_up.is_live
         try:
             changes = self._until_stored(lambda: self._book.take_in(facts, is_live=is_live))
+        except FencedOff:
+            raise
         except Exception:
             # One fact that the core cannot digest must not stop the others: find it and set it aside.
             log.exception("batch_failed", messages=len(facts))

@@ -79,6 +79,7 @@ def _demo(arguments: Arguments) -> int:
         for_s=getattr(arguments, "for"),
         ha_prefix=_ha_prefix(arguments),
         channels=arguments.channels,
+        metrics=arguments.metrics,
     )
     return run(lambda: run_demo(settings))
 
@@ -166,9 +167,13 @@ def _decode(arguments: Arguments) -> int:
 
 
 def _simulate(arguments: Arguments) -> int:
-    from plekvrij.simulate_command import run_simulate
+    from plekvrij.simulate_command import run_simulate, run_simulate_places
 
     _needs(arguments, "out")
+    if arguments.places is not None:
+        return run_simulate_places(
+            arguments.places, arguments.out, seed=arguments.seed, minutes=arguments.made_minutes
+        )
     if arguments.days < 1:
         raise SettingInvalid(f"--days is {arguments.days}; write 1 or more")
     return run_simulate(
@@ -217,6 +222,7 @@ _DEMO = (
     "start",
     "for",
     "channels",
+    "metrics",
 )
 
 COMMANDS: dict[str, CommandSpec] = {
@@ -311,9 +317,9 @@ COMMANDS: dict[str, CommandSpec] = {
         ),
         CommandSpec(
             "simulate",
-            "Write days of the simulated building as sensor events, with the truth.",
+            "Write days of the simulated building as sensor events, with the truth; or minutes of a site of any size.",
             _simulate,
-            ("plan", "seed", "days", "worn", "scenario", "out"),
+            ("plan", "seed", "days", "worn", "scenario", "out", "places", "made-minutes"),
         ),
         CommandSpec(
             "evaluate",

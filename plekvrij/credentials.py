@@ -35,7 +35,10 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class BrokerUrl:
-    """An MQTT address without credentials, and the credentials beside it."""
+    """An MQTT address without credentials, and the credentials beside it.
+
+    `url` names all servers of a cluster, with commas; host, port and tls are of the first.
+    """
 
     url: str
     host: str
@@ -43,13 +46,27 @@ class BrokerUrl:
     tls: bool
     credential: Credential | None
 
+    @property
+    def others(self) -> tuple[tuple[str, int], ...]:
+        """Return host and port of the servers after the first."""
+        return tuple((one.host, one.port) for one in map(_parse_one, self.url.split(",")[1:]))
+
 
 def parse_broker(url: str) -> BrokerUrl:
-    """Return the parts of `mqtt[s]://[user:password@]host[:port]`.
+    """Return the parts of `mqtt[s]://[user:password@]host[:port]`, or of several such with commas between.
 
     Raises:
-        SettingInvalid: another scheme, no host, or an impossible port.
+        SettingInvalid: another scheme, no host, or an impossible port; or some with TLS and some without.
     """
+    first, *others = map(_parse_one, url.split(","))
+    if any(other.tls != first.tls for other in others):
+        raise SettingInvalid(f"broker {url!r}: write all servers with mqtt:// or all with mqtts://")
+    found = [one.credential for one in (first, *others) if one.credential is not None]
+    together = ",".join(one.url for one in (first, *others))
+    return BrokerUrl(together, first.host, first.port, first.tls, found[0] if found else None)
+
+
+def _parse_one(url: str) -> BrokerUrl:
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORT or not parts.hostname:
         raise SettingInvalid(

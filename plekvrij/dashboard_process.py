@@ -76,6 +76,7 @@ async def serve(
     ready: Callable[[], None],
     screens_need_links: bool = False,
     theme: str | None = None,
+    undo_s: float = 60.0,
     allowed_hosts: tuple[str, ...] = (),
     directory: DirectorySettings | None = None,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
@@ -142,6 +143,7 @@ async def serve(
                 council_password=council_password,
                 screens_need_links=screens_need_links or not is_loopback(host),
                 theme=None if theme is None else read_theme(theme),
+                undo_s=undo_s,
             ),
         )
         server = _Server(http_config(app, host=host, port=port, refused=refusals.note))

@@ -24,7 +24,7 @@ from workplace.device_ids import device_topics
 from workplace.errors import BrokerUnreachable
 from workplace.floor_plan import FloorPlan
 from workplace.ha_entities import node_of
-from workplace.topics import VERSION
+from workplace.topics import VERSION, partition
 
 #: Unacknowledged messages per subscription. All subscriptions of one client share 65,535, and one that ends in `#`
 #: counts twice; past that SUBACK says no, and no log says why (measured on nats-server 2.15).
@@ -97,6 +97,7 @@ def rights(plan: FloorPlan, root: str = "plekvrij", ha_prefix: str | None = None
             (
                 f"{base}/command/{gateway.id}/#",
                 f"{base}/ingest/health",
+                f"{base}/ingest/{partition(gateway.floor)}/health",
                 f"{base}/receipt/{gateway.id}",
                 f"{base}/gateway/{gateway.id}/config",
             ),
@@ -251,7 +252,7 @@ def _kept_credentials(path: Path, users: Iterable[str]) -> dict[str, Credential]
     return {user: Credential(user, known[user]) for user in users}
 
 
-def _subjects(filters: Iterable[str]) -> list[str]:
+def subjects(filters: Iterable[str]) -> list[str]:
     """Return the NATS subjects of MQTT filters; `a/#` is both `a` and everything below."""
     found: list[str] = []
     for topic in filters:
@@ -270,8 +271,8 @@ def _config(folder: Path, port: int, users: dict[str, Rights], credentials: dict
             "password": credentials[user].password,
             "permissions": {
                 # $MQTT.sub.> carries a client's own subscription; the rest of $MQTT is the server's book-keeping
-                "publish": {"allow": [*_subjects(right.publish), "$MQTT.>"]},
-                "subscribe": {"allow": [*_subjects(right.subscribe), "$MQTT.>"]},
+                "publish": {"allow": [*subjects(right.publish), "$MQTT.>"]},
+                "subscribe": {"allow": [*subjects(right.subscribe), "$MQTT.>"]},
             },
         }
         for user, right in users.items()

@@ -146,6 +146,14 @@ CHANNELS = (
         qos=0,
     ),
     Channel(
+        "partition_health",
+        _TOPICS.ingest_health("{partition}"),
+        "The same of the worker that has a partition, where several workers share the floors.",
+        "ingest",
+        (IngestHealth,),
+        qos=0,
+    ),
+    Channel(
         "ingest_status",
         _TOPICS.ingest_status(),
         "For Home Assistant: whether states are kept up.",

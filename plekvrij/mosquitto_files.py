@@ -108,7 +108,7 @@ def write_files(
         kept = state or home / "state"
         kept.mkdir(parents=True, exist_ok=True, mode=0o700)
         trusted = _certificates(home, plan.site, reach)
-        credentials, fresh = _credentials(home / "credentials", allowed, wanted, trusted)
+        credentials, fresh = keep_credentials(home / "credentials", allowed, wanted, trusted)
         write_private(home / "passwords", "".join(map(_password_line, credentials)).encode())
         write_private(home / "rules", _rules(allowed).encode())
         conf = _CONF.format(
@@ -169,7 +169,7 @@ def _certificates(home: Path, site: str, reach: Reach) -> Path | None:
         enrol_port=reach.enrol_port,
     )
     authority = authorities.make(home / "authority", address, now)
-    (home / "authority.crt").write_bytes(authority.pem)  # for everybody: it is no secret
+    _write_public(home / "authority.crt", authority.pem)
     write_revocations(home)
     file, key_file = home / "server.crt", home / "server.key"
     is_ours = not file.exists() or authority.signed_pem(file.read_bytes())
@@ -177,9 +177,15 @@ def _certificates(home: Path, site: str, reach: Reach) -> Path | None:
         if not file.exists() or not authority.is_fresh(file.read_bytes(), address.names, now):
             certificate, key = authority.server_files(address.names, now)
             write_private(key_file, key)
-            write_private(file, certificate)
+            _write_public(file, certificate)
         return home / "authority.crt"
     return None
+
+
+def _write_public(path: Path, certificate: bytes) -> None:
+    """Write a certificate, which is no secret: the enrolment server and the processes of the site read it, too."""
+    path.write_bytes(certificate)
+    path.chmod(0o644)
 
 
 def _names_before(folder: Path) -> tuple[str, ...]:
@@ -189,7 +195,7 @@ def _names_before(folder: Path) -> tuple[str, ...]:
     return read_address(folder).names if (folder / "site.json").exists() else ()
 
 
-def _credentials(
+def keep_credentials(
     folder: Path, allowed: Iterable[str], renew: set[str], trusted: Path | None
 ) -> tuple[list[Credential], list[str]]:
     """Return all credentials, and the users whose password is new."""

@@ -44,6 +44,13 @@ def _folder(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def _undo_s(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 600:
+        raise ValueError("write 0 to 600 seconds")
+    return seconds
+
+
 #: name -> option. `kind` is called with the text; bool options are flags.
 OPTIONS: dict[str, Option] = {
     option.name: option
@@ -62,8 +69,23 @@ OPTIONS: dict[str, Option] = {
             "broker",
             str,
             None,
-            "MQTT broker as mqtt[s]://host:port (default: a broker of our own on loopback).",
+            "MQTT broker as mqtt[s]://host:port, with commas where several serve together (default: a broker of our"
+            " own on loopback).",
         ),
+        Option(
+            "kind",
+            str,
+            "mosquitto",
+            "Broker to write files for: mosquitto or nats-cluster (default mosquitto).",
+        ),
+        Option(
+            "cluster",
+            str,
+            None,
+            "NATS servers of the cluster that shares floors among workers, nats://host:4222 or tls://host:4222, with"
+            " commas (default: this ingest has all floors).",
+        ),
+        Option("nodes", str, None, "Names of the three machines of a nats-cluster, with commas."),
         Option(
             "credential",
             Path,
@@ -91,7 +113,7 @@ OPTIONS: dict[str, Option] = {
             str,
             None,
             "Port for Prometheus, [HOST:]PORT, this machine only unless a host is given; serve: the first of three, for"
-            " ingest, pages and notifier (default: none).",
+            " ingest, pages and notifier; demo: and after these one for each gateway (default: none).",
         ),
         Option(
             "host",
@@ -177,6 +199,13 @@ OPTIONS: dict[str, Option] = {
         Option(
             "scenario", str, "normal", "Building that is not as usual, such as bad-radio (default normal)."
         ),
+        Option(
+            "places",
+            int,
+            None,
+            "Places of a made site, in place of a plan (default: the plan; no truth is written).",
+        ),
+        Option("made-minutes", int, 10, "Minutes of a made site, from 10:00 on (default 10)."),
         Option("from", str, None, "First day, as 2026-11-01."),
         Option("to", str, None, "Last day, as 2026-11-30."),
         Option("role", str, None, "Role of an account: staff, facility, installer, works_council or admin."),
@@ -200,6 +229,13 @@ OPTIONS: dict[str, Option] = {
             bool,
             False,
             "Walls need a link from `plekvrij screens` (default: only when --host is not this machine alone).",
+        ),
+        Option(
+            "undo-seconds",
+            _undo_s,
+            60.0,
+            "How long staff can undo what they asked of a place, real s, 0-600; 0: never (default 60; `serve` and"
+            " `demo` take it from the environment).",
         ),
         Option(
             "allowed-hosts",

@@ -85,6 +85,17 @@ def _ingest(arguments: Arguments) -> int:
         forget_the_start()
         announce_ready()
 
+    async def work(newest: wiring.Site) -> None:
+        await wiring.run_worker(
+            newest,
+            cluster=arguments.cluster,
+            folder=arguments.data,
+            broker=wiring.broker_of(arguments.broker, arguments.credential),
+            clock=clock_of(arguments),
+            influx=arguments.influx,
+            ready=ready,
+        )
+
     async def ingest(newest: wiring.Site) -> None:
         await wiring.run_ingest(
             newest,
@@ -98,7 +109,8 @@ def _ingest(arguments: Arguments) -> int:
         )
 
     with exposed(arguments.metrics, exposition):
-        return run(lambda: run_with_newest(site, ingest), until_stdin_ends=arguments.with_parent)
+        one = work if arguments.cluster else ingest
+        return run(lambda: run_with_newest(site, one), until_stdin_ends=arguments.with_parent)
 
 
 def _dashboard(arguments: Arguments) -> int:
@@ -121,6 +133,7 @@ def _dashboard(arguments: Arguments) -> int:
             screens_need_links=arguments.screens_need_links,
             theme=arguments.theme,
             allowed_hosts=arguments.allowed_hosts,
+            undo_s=arguments.undo_seconds,
             directory=arguments.directory,
             watched=exposition.watch_zones,
             watched_screens=exposition.watch_screens,
@@ -183,15 +196,15 @@ COMMANDS = (
     CommandSpec("gateway", "Run one edge gateway.", _gateway, (*CHILD, "config")),
     CommandSpec(
         "ingest",
-        "Run ingest: store, engine, rollups, InfluxDB.",
+        "Run ingest: store, engine, rollups, InfluxDB; with --cluster the share of one worker of several.",
         _ingest,
-        (*CHILD, "data", "influx", *HA),
+        (*CHILD, "data", "influx", *HA, "cluster"),
     ),
     CommandSpec(
         "dashboard",
         "Serve the pages and the API.",
         _dashboard,
-        (*CHILD, "data", *PAGES, *_PASSWORDS, "allowed-hosts", "screens-need-links", "theme"),
+        (*CHILD, "data", *PAGES, *_PASSWORDS, "allowed-hosts", "screens-need-links", "theme", "undo-seconds"),
     ),
     CommandSpec(
         "building",

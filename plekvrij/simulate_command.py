@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -12,10 +13,12 @@ from plekvrij import wiring
 from simulators.conditions import SCENARIOS
 from simulators.faults import WORN
 from simulators.feed import DayFeed, feed
+from simulators.made_site import MOST_PLACES, day_of, made_events, made_plan_text, shape_of
+from workplace import floor_plan
 from workplace.errors import SettingInvalid
 from workplace.floor_plan import FloorPlan
 
-EVENTS, TRUTH = "events.ndjson", "truth.ndjson"
+PLAN, EVENTS, TRUTH = "site.plan.yaml", "events.ndjson", "truth.ndjson"
 
 
 def run_simulate(plan: Path, out: Path, *, seed: int, days: int, worn: bool, scenario: str = "normal") -> int:
@@ -34,6 +37,36 @@ def run_simulate(plan: Path, out: Path, *, seed: int, days: int, worn: bool, sce
         write_days(site.plan, out, feed(site.plan, seed, days, faults, conditions))
     except OSError as error:
         raise SettingInvalid(f"cannot write into {out}: {error}") from error
+    return 0
+
+
+def run_simulate_places(places: int, out: Path, *, seed: int, minutes: int) -> int:
+    """Write the plan of a made site with `places` places, and what it says on a Tuesday from 10:00 on; return 0.
+
+    Raises:
+        SettingInvalid: too many places, or no minutes, or the folder cannot be written.
+    """
+    if not 0 < places <= MOST_PLACES or minutes < 1:
+        raise SettingInvalid(f"--places is 1 to {MOST_PLACES}, --made-minutes at least 1")
+    shape = shape_of(places)
+    text = made_plan_text(shape)
+    plan = floor_plan.load(text, PLAN)
+    start = day_of(10, 0, plan)
+    count = 0
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / PLAN).write_text(text, "utf-8")
+        with (out / EVENTS).open("wb") as events:
+            for event in made_events(shape, seed, start, start + timedelta(minutes=minutes)):
+                events.write(msgspec.json.encode(event) + b"\n")
+                count += 1
+    except OSError as error:
+        raise SettingInvalid(f"cannot write into {out}: {error}") from error
+    rate = count / minutes / 60
+    print(
+        f"{shape.places} places on {shape.floors} floors: {count} events, {rate:.0f}/s",
+        file=sys.stderr,
+    )
     return 0
 
 

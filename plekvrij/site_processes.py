@@ -48,7 +48,8 @@ class SiteProcessSettings:
         staff_password: file with the password of the staff pages, None to keep them on this machine.
         council_password: file with the password of the works council's stop switch, None for that of staff alone.
         channels: file of whom to tell outside the screens, None for nobody.
-        metrics: first of three addresses for Prometheus (ingest, pages, notifier), `[HOST:]PORT`, None for none.
+        metrics: first of the addresses for Prometheus, `[HOST:]PORT`: ingest, pages, notifier, and each gateway that is
+            started here in the order of the plan; None for none.
         allowed_hosts: more names that browsers may reach the pages by, with commas.
         theme: file of design tokens or name of a theme, None for our own colours.
         screens_need_links: walls need a link on this machine too.
@@ -135,8 +136,8 @@ class SiteProcesses:
                 starting.create_task(self._add("notifier", self._notifier_arguments()), name="start notifier")
             if settings.building:
                 starting.create_task(self._add("building", self._building_arguments()), name="start building")
-            for gateway in settings.site.plan.gateways if settings.gateways else ():
-                arguments = self._gateway_arguments(gateway)
+            for number, gateway in enumerate(settings.site.plan.gateways if settings.gateways else ()):
+                arguments = [*self._gateway_arguments(gateway), *self._metrics(3 + number)]
                 radio = demo_radios.environment(self._airs, gateway.id)
                 starting.create_task(self._add(gateway.id, arguments, radio), name=f"start {gateway.id}")
 

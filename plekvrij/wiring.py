@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from workplace.ports import Clock, OpenLink, TrapCodec, WireSession
 if TYPE_CHECKING:
     from dashboard.wall.screen_links import ScreenCounts
     from gateway.settings import SerialPort
+    from ingest.part_tools import PartTools
 
 _HERE = Path(__file__).resolve().parent
 #: In a wheel the examples lie inside the package, in a checkout beside it.
@@ -186,8 +187,10 @@ async def run_ingest(
     ha_prefix: str | None,
     ready: Callable[[], None],
     told: Callable[[IngestHealth], None] | None = None,
+    parts: PartTools | None = None,
+    name: str = "",
 ) -> None:
-    """Run ingest (store, engine, rollups, sink) until cancelled."""
+    """Run ingest (store, engine, rollups, sink) until cancelled; with `parts`, of one partition of the site."""
     from ingest.app import IngestSettings
     from ingest.app import run_ingest as run
     from workplace.holds.engine import SiteEngine
@@ -202,11 +205,12 @@ async def run_ingest(
         database=database,
         broker_host=broker.host,
         broker_port=broker.port,
+        broker_others=broker.others,
         broker_tls=broker.tls,
         username=credential.user if credential else None,
         password=credential.password if credential else None,
         broker_ca_file=credential.ca_file if credential else None,
-        client_id=f"ingest-{site.plan.site}",
+        client_id=f"ingest-{site.plan.site}{name}",
         influx_url=influx,
         version=__version__,
         ha_prefix=ha_prefix,
@@ -221,7 +225,35 @@ async def run_ingest(
         connect=sqlite_driver.connect,
         ready=ready,
         told=told,
+        parts=parts,
     )
+
+
+async def run_worker(
+    site: Site,
+    *,
+    cluster: str,
+    folder: Path,
+    broker: BrokerUrl,
+    clock: Clock,
+    influx: str | None,
+    ready: Callable[[], None],
+) -> None:
+    """Run ingest of as many floors as are this worker's share, until cancelled."""
+    from ingest.cluster.app import Worker
+    from ingest.cluster.bus import connected
+
+    async def run_part(plan: FloorPlan, database: Path, parts: PartTools) -> None:
+        await run_ingest(
+            replace(site, plan=plan), database=database, broker=broker, clock=clock, influx=influx, ha_prefix=None,
+            ready=lambda: None, parts=parts, name=f"-{parts.partition}-{worker.name}",
+        )  # fmt: skip
+
+    credential = broker.credential
+    user, password = (credential.user, credential.password) if credential else (None, None)
+    async with connected(cluster, user, password, credential.ca_file if credential else None) as bus:
+        worker = Worker(bus, site.plan, folder, sqlite_driver.connect, run_part, ready)
+        await worker.run()
 
 
 async def run_dashboard(
@@ -238,6 +270,7 @@ async def run_dashboard(
     screens_need_links: bool = False,
     theme: str | None = None,
     allowed_hosts: str | None = None,
+    undo_s: float = 60.0,
     directory: Path | None = None,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
     watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
@@ -260,6 +293,7 @@ async def run_dashboard(
         screens_need_links=screens_need_links,
         theme=theme,
         allowed_hosts=names_of(allowed_hosts),
+        undo_s=undo_s,
         directory=None
         if directory is None
         else read_directory(directory, os.environ.get("CREDENTIALS_DIRECTORY")),

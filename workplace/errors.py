@@ -50,6 +50,10 @@ class StoreUnavailable(WorkplaceError):
     """A store cannot take data now (disk full, locked, server away); acknowledge nothing and try again."""
 
 
+class FencedOff(WorkplaceError):
+    """Another worker owns this partition now; throw away what was decided since, and acknowledge nothing of it."""
+
+
 class ChannelUnavailable(WorkplaceError):
     """A channel cannot take a telling now; keep it and try again, after `retry_after_s` where that is known."""
 

@@ -92,8 +92,11 @@ class Topics:
         """What ingest has on disk of a gateway's outbox."""
         return self._join("receipt", gateway)
 
-    def ingest_health(self) -> str:
-        return self._join("ingest", "health")
+    def ingest_health(self, partition_number: int | str | None = None) -> str:
+        """Of the one ingest of a site, or of the worker on one partition (`+` for the filter of all)."""
+        if partition_number is None:
+            return self._join("ingest", "health")
+        return self._join("ingest", partition_number, "health")
 
     def ingest_status(self) -> str:
         """`online` or `offline` as plain text, retained, for programs that are not ours."""
@@ -129,6 +132,8 @@ def _family(rest: list[str]) -> str | None:
             return what
         case ["ingest", ("health" | "status") as what]:
             return f"ingest_{what}"
+        case ["ingest", number, "health"] if number.isdecimal() and int(number) < PARTITIONS:
+            return "ingest_health"
         case ["notifier", "health"]:
             return "notifier_health"
         case _:

@@ -77,6 +77,16 @@ class LogRow:
     times: int
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Some account of a role asked for an address in the five minutes from `begin` on, unix s."""
+
+    begin: int
+    role: Role
+    what: str
+    address: str
+
+
 class Refused(Exception):
     """No entry. `reason`: wrong, code_needed, wait, no_link or weak; `wait_s` for `wait`."""
 
@@ -358,6 +368,15 @@ class AccountBook:
             "SELECT at, name, role, what, address, times FROM log ORDER BY number DESC LIMIT ?", most
         )
         return [LogRow(*row) for row in rows]
+
+    def reads(self, days: int) -> list[Read]:
+        """Return what roles asked for in the last days, without the names of accounts."""
+        rows = self._ask(
+            f"SELECT DISTINCT CAST(at / {_LOG_BIN_S} AS INTEGER) * {int(_LOG_BIN_S)}, role, what, address FROM log"
+            " WHERE at >= ?",
+            self._now() - days * 86_400,
+        )
+        return [Read(begin, cast("Role", role), what, address) for begin, role, what, address in rows]
 
     @property
     def refused_tries(self) -> int:

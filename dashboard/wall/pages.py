@@ -14,6 +14,7 @@ from starlette.responses import Response
 from dashboard import i18n
 from dashboard.floor_svg import PlanWords, draw_floor
 from dashboard.glyphs import PLACE_PATH, StateLetter
+from dashboard.guard import policy_with_style
 from dashboard.i18n import N_, Language, Words
 from dashboard.live_feed import zone_frame
 from dashboard.page_context import PageContext
@@ -81,12 +82,12 @@ def render_wall(context: PageContext, view: FloorView, language: Language, strea
     now = context.clock.now()
     letters = tuple(_on_wall(letter, view) for letter in view.letters)
     as_of = context.hour_minute(view.as_of) or "–"
-    return context.render(
+    page = context.render(
         "wall/wall.html",
         language=language,
         view=view,
         second=second,
-        sheets=["tokens.css", "plan.css", "wall.css", *(["theme.css"] if context.static.has_theme else [])],
+        style=context.static.wall_style.element,
         cards=[card_of(zone, view, said, context.hour_minute) for zone in view.zones],
         others=[*view.others, *([None] * (NAMED_FLOORS - len(view.others)))],
         band=[said(text).replace("{t}", as_of) for text in _BANDS[view.freshness]],
@@ -96,6 +97,8 @@ def render_wall(context: PageContext, view: FloorView, language: Language, strea
         drawing=Markup(draw_floor(view.floor, letters, plan_words(view, said))),  # noqa: S704
         script_words={"live": stream, **_script_words(context, view, said)},
     )
+    page.headers["content-security-policy"] = policy_with_style(context.static.wall_style.source)
+    return page
 
 
 def plan_words(view: FloorView, said: Words) -> PlanWords:

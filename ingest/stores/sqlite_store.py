@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from ingest.stores.schema import (
     from_ms,
 )
 from ingest.stores.transaction import FOLD_HOURS, Transaction
-from workplace.errors import SettingInvalid, StoreUnavailable
+from workplace.errors import FencedOff, SettingInvalid, StoreUnavailable
 from workplace.hold_outcomes import ACTIONS, Told
 from workplace.ports import ConnectSqlite
 
@@ -46,12 +46,23 @@ TRANSITION_COLUMNS = "place, zone, at, phase, occupancy, hold_id, mode, reasons,
 
 
 class SqliteStore:
-    """Owned by one thread from `open` to `close`. `connect` is `sqlite3.connect` or a driver like it."""
+    """Owned by one thread from `open` to `close`. `connect` is `sqlite3.connect` or a driver like it.
 
-    def __init__(self, connect: ConnectSqlite, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+    `committed` is called after each commit, before anybody may rely on it: a copy elsewhere is made there.
+    """
+
+    def __init__(
+        self,
+        connect: ConnectSqlite,
+        path: Path,
+        *,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        committed: Callable[[], None] | None = None,
+    ) -> None:
         self._connect = connect
         self._path = path
         self._busy_timeout_s = busy_timeout_s
+        self._committed = committed
         self._connection: Any = None
         self._commits_ms: deque[float] = deque(maxlen=_COMMITS_TIMED)
 
@@ -133,7 +144,7 @@ class SqliteStore:
     def close(self) -> None:
         """Close; may be called twice."""
         if self._connection is not None:
-            with suppress(StoreUnavailable), self.transaction() as transaction:
+            with suppress(StoreUnavailable, FencedOff), self.transaction() as transaction:
                 transaction.set_meta("closed_well", 1)
             self._drop_connection()
 
@@ -156,6 +167,8 @@ class SqliteStore:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            if self._committed is not None:
+                self._committed()
 
     def commit_ms(self) -> tuple[float, float]:
         """Return how long the last commits took until they were on the disk, ms: p50 and p99; from any thread."""

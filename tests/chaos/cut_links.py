@@ -58,9 +58,7 @@ def orders_of(cuts: int, chance: random.Random, floors: int) -> list[Order]:
     return orders
 
 
-def cuts_of(
-    order: Order, hall: TownHall, screen_wires: dict[str, Wire], chance: random.Random
-) -> list[Cut]:
+def cuts_of(order: Order, hall: TownHall, screen_wires: dict[str, Wire], chance: random.Random) -> list[Cut]:
     """Return the cuts of an order, each by chance on a floor of its own, and silent or with an error by chance."""
     floors = [floor.id for floor in hall.plan.floors]
     chance.shuffle(floors)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import inspect
 import re
 from collections.abc import Awaitable, Callable
@@ -184,7 +186,11 @@ def test_what_does_not_exist_is_not_found_and_never_a_dash_page(site: Site, path
 def test_a_wish_goes_to_the_engine_as_staff_and_its_answer_comes_back() -> None:
     site = Site()
     answer = site.post("/api/v1/places/3-T01/requests", json={"action": "extend", "minutes": 60})
-    assert (answer.status_code, answer.json()) == (200, {"accepted": True, "reason": "ok"})
+    told = answer.json()
+    assert (answer.status_code, told) == (
+        200,
+        {"accepted": True, "reason": "ok", "request": site.requests[0].id},
+    )
     assert (site.requests[0].role, site.requests[0].minutes) == ("staff", 60)
     site.refuse = "no_hold"
     assert site.post("/api/v1/places/3-T01/requests", json={"action": "extend"}).status_code == 409
@@ -262,13 +268,21 @@ def test_pages_speak_the_language_that_is_asked_and_remember_it(site: Site) -> N
 
 
 def test_static_files_are_kept_by_content_and_squeezed(site: Site) -> None:
-    page = site.get("/wall/f3").text
-    sheet = re.search(r'href="(/static/wall\.css\?v=[0-9a-f]+)"', page)
+    page = site.get("/desk/3-T01").text
+    sheet = re.search(r'href="(/static/desk\.css\?v=[0-9a-f]+)"', page)
     assert sheet is not None
     answer = site.get(sheet[1])
     assert "immutable" in answer.headers["cache-control"]
     assert answer.headers["content-encoding"] == "gzip"
-    assert "immutable" not in site.get("/static/wall.css?v=old").headers["cache-control"]
+    assert "immutable" not in site.get("/static/desk.css?v=old").headers["cache-control"]
+
+
+def test_a_wall_waits_for_no_sheet_and_lets_in_no_style_but_its_own(site: Site) -> None:
+    answer = site.get("/wall/f3")
+    assert "stylesheet" not in answer.text
+    [style] = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    mark = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'self' 'sha256-{mark}';" in answer.headers["content-security-policy"]
 
 
 def test_the_wall_keeps_its_weight() -> None:

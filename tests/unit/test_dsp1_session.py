@@ -135,7 +135,9 @@ def test_it_asks_every_second_until_somebody_answers_and_after_six_seconds_of_si
     assert HelloRequest() in sent(session.tick(7500, 7500))
 
 
-def test_a_missing_heartbeat_and_two_unanswered_questions_make_the_device_silent_and_any_frame_brings_it_back() -> None:
+def test_a_missing_heartbeat_and_two_unanswered_questions_make_the_device_silent_and_any_frame_brings_it_back() -> (
+    None
+):
     session = met()
     assert HelloRequest() in sent(session.tick(7_000, 7_000))
     assert HelloRequest() in sent(session.tick(13_000, 13_000))
