@@ -6,9 +6,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 STAMP := $(VENV)/.ready
 ARGS ?=
 MINUTES ?= 20
+CUTS ?= 200
 KILLS ?= 10
 
-.PHONY: setup demo test check bench chaos cluster docs lock screenshots clean
+.PHONY: setup demo test check bench chaos cuts cluster attack sbom audit docs archive install-test lock screenshots clean
 
 setup: $(STAMP)
 
@@ -40,6 +41,26 @@ chaos: setup
 	@bash deploy/test-servers.sh
 	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(ARGS)
 
+# One file from which a server or gateway is installed without a network, and a Debian package that carries it.
+archive: setup
+	@$(BIN)/python deploy/make_archive.py --deb $(ARGS)
+
+# From an empty folder to a wall screen by what the page says, with the program installed from the archive.
+install-test: setup
+	@bash deploy/test-servers.sh
+	@PLEKVRIJ_LONG=1 $(BIN)/python -m pytest tests/install $(ARGS)
+
+# A site under attack: floods, drips, guesses and rubbish, and what others notice of it meanwhile.
+attack: setup
+	@$(BIN)/python -m tests.attacks $(ARGS)
+
+# What a release is made of, and whether a pinned package has a known hole.
+sbom: setup
+	@bash deploy/sbom.sh build/plekvrij.cdx.json && echo build/plekvrij.cdx.json
+
+audit: setup
+	@bash deploy/audit.sh $(ARGS)
+
 # Three brokers and two workers, killed by turns under traffic; then the search for what is missing.
 cluster: setup
 	@$(BIN)/python -m tests.node_kills --kills $(KILLS) $(ARGS)
@@ -48,6 +69,11 @@ cluster: setup
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "open build/site/index.html"
+
+# Each link of a town hall is cut in turn, while every screen is held against who really sits where.
+cuts: setup
+	@bash deploy/test-servers.sh
+	@$(BIN)/python -m tests.chaos.cuts --cuts $(CUTS) $(ARGS)
 
 # New versions of the dependencies, pinned again; needs `uv`.
 lock:

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from dashboard.accounts.roles import Role
+from workplace.events import RequestAction
 from workplace.retention import ZONE_LEVEL_DAYS
 
 log = structlog.get_logger(__name__)
@@ -27,11 +28,30 @@ ActionName = Literal[
     "device_unclaimed",
     "rules_stopped",
     "rules_resumed",
+    "place_reminded",
+    "place_extended",
+    "place_released",
+    "place_exempted",
+    "place_unexempted",
+    "place_quiet",
+    "action_undone",
 ]
+#: What staff asks of the engine -> how it stands in the record.
+ASKED: dict[RequestAction, ActionName] = {
+    "pause": "rules_stopped",
+    "resume": "rules_resumed",
+    "remind": "place_reminded",
+    "extend": "place_extended",
+    "release": "place_released",
+    "exempt": "place_exempted",
+    "unexempt": "place_unexempted",
+    "quiet": "place_quiet",
+    "undo": "action_undone",
+}
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """One change; `what` names floors, places and devices."""
+    """One change; `what` names floors and devices, of a wish about a place its zone alone: this outlives such rows."""
 
     at: datetime
     role: Role

@@ -13,8 +13,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from dashboard.accounts import directory_pages
 from dashboard.accounts import pages as account_pages
 from dashboard.accounts.book import AccountBook
+from dashboard.accounts.directory import Directory
 from dashboard.accounts.gate import Gate
 from dashboard.api import routes as api_routes
 from dashboard.body_limit import BodyLimit
@@ -81,6 +83,7 @@ def create_app(
     screens: ScreenLinks | None = None,
     accounts: AccountBook | None = None,
     refusals: Refusals | None = None,
+    directory: Directory | None = None,
 ) -> FastAPI:
     """Return the application. Run it in the event loop that feeds `live`.
 
@@ -89,7 +92,7 @@ def create_app(
     `rules` the page of the works council tells the rules of a site that wrote none; `versions` and `taps` are kept in
     memory when nobody says where. Without `usage` the history page is empty; without `desk` the plan cannot be changed;
     without `screens` no screen has a link; without `accounts` nobody can log in, and passwords in the settings count.
-    `refusals` counts what was refused.
+    `refusals` counts what was refused. Through a `directory` people log in with their work account, beside `accounts`.
     """
     # screens load again when they belong to another plan
     static = StaticFilesBundle(f"{version};{plan!r}", settings.theme)
@@ -109,6 +112,7 @@ def create_app(
         Grades(history, plan),
         of_policy(rules),
         usage,
+        None if desk is None else desk.actions,
     )
 
     walks = walks or Walks(plan, clock, MemoryWalks())
@@ -139,23 +143,20 @@ def create_app(
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     interface = api_routes.make_router(context)
     app.include_router(interface)
-    for make_router in (start_pages.make_router, wall_pages.make_router, why_pages.make_router):
-        app.include_router(make_router(context))
+    for plain in (start_pages, wall_pages, why_pages, report_pages):
+        app.include_router(plain.make_router(context))
     app.include_router(screen_pages.make_router(context, screens))
     app.include_router(epaper.make_router(context, screens))
     app.include_router(desk_pages.make_router(context, taps))
     app.include_router(walk_pages.make_router(context, walks))
-    app.include_router(council_pages.make_router(context, rules, versions))
+    app.include_router(council_pages.make_router(context, rules, versions, accounts))
     for plan_part in (import_pages, background_pages, plan_pages, device_pages):
         app.include_router(plan_part.make_router(context, desk))
     refusals = refusals or Refusals()
-    gate = None if accounts is None else Gate(accounts, refusals)
-    if gate is not None:
-        app.include_router(account_pages.make_router(context, gate))
+    gate = _add_accounts(app, context, accounts, directory, refusals)
 
     _answer_the_unknown(app, interface)
-    app.include_router(report_pages.make_router(context))
-    app.include_router(policy_pages.make_router(context, rules, versions, desk))
+    app.include_router(policy_pages.make_router(context, rules, versions))
     script_hashes = attach_staff(app, context)
     _surround(app, context, gate, refusals, script_hashes)
     app.state.live_feed = feed
@@ -175,6 +176,25 @@ def _answer_the_unknown(app: FastAPI, interface: APIRouter) -> None:
                 {"detail": "method not allowed"}, status_code=405, headers={"Allow": ", ".join(allowed)}
             )
         return JSONResponse({"detail": f"no such address: /api/{rest}"}, status_code=404)
+
+
+def _add_accounts(
+    app: FastAPI,
+    context: PageContext,
+    accounts: AccountBook | None,
+    directory: Directory | None,
+    refusals: Refusals,
+) -> Gate | None:
+    if accounts is None:
+        return None
+    gate = Gate(accounts, refusals, has_directory=directory is not None)
+    desk = account_pages.Desk(context, gate)
+    app.include_router(account_pages.make_router(desk, gate))
+    if directory is None:
+        accounts.leave_directory()
+    else:
+        app.include_router(directory_pages.make_router(desk, gate, directory))
+    return gate
 
 
 def _surround(

@@ -32,6 +32,7 @@ current_language: ContextVar[i18n.Language] = ContextVar("current_language", def
 _KNOWN_PREFIXES = (
     "/setup/",
     "/account/",
+    "/login/",
     "/s/",
     "/wall/",
     "/desk/",
@@ -238,7 +239,7 @@ class Guard:
 
     def _waits(self, scope: Scope, headers: Headers) -> Response | None:
         """Return a refusal while a caller that guessed has to wait; nothing it sends is looked at then."""
-        if "authorization" not in headers:
+        if not _is_basic(headers):
             return None
         caller = _caller(scope)
         wait_s = self._tries.wait_s(caller, caller)
@@ -249,8 +250,8 @@ class Guard:
         )
 
     def _is_right(self, scope: Scope, headers: Headers, known: tuple[str, ...]) -> bool:
-        given, caller = headers.get("authorization"), _caller(scope)
-        if given is None:
+        given, caller = headers.get("authorization", ""), _caller(scope)
+        if not _is_basic(headers):
             return False
         if sum(_has_password(given, password) for password in known):  # each is compared, right or not
             self._tries.succeeded(caller, caller)
@@ -288,6 +289,10 @@ def _is_loopback(scope: Scope) -> bool:
         return client is not None and ipaddress.ip_address(client[0]).is_loopback
     except ValueError:
         return False
+
+
+def _is_basic(headers: Headers) -> bool:
+    return headers.get("authorization", "").lower().startswith("basic ")
 
 
 def _has_password(header: str, password: str) -> bool:

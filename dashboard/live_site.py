@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from dashboard.steady import NOTHING, Standing, followed
 from workplace import codec
 from workplace.errors import MessageRejected
 from workplace.events import (
@@ -33,12 +34,14 @@ class SiteSnapshot:
     Attributes:
         zone_age_s: real seconds since each zone last spoke live; a zone that never did is missing.
         waited_s: real seconds since we began to listen.
+        standing: what screens call few (`dashboard.steady`).
     """
 
     places: Mapping[str, PlaceState]
     zones: Mapping[str, ZoneState]
     zone_age_s: Mapping[str, float]
     waited_s: float
+    standing: Standing = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class LiveSite:
         self._started_at = monotonic()
         self._places: dict[str, PlaceState] = {}
         self._zones: dict[str, ZoneState] = {}
+        self._standing = NOTHING
         self._zone_spoke_at: dict[str, float] = {}
         self._gateway_status: dict[str, GatewayStatus] = {}
         self._gateway_health: dict[str, GatewayHealth] = {}
@@ -88,6 +92,7 @@ class LiveSite:
             BrokerRefused: the broker does not let this client read.
         """
         self._link = link
+        link.on_connection(self._connection_changed)
 
         def receive(received: Received) -> None:
             self.feed(received, kind=topics.kind_of(received.topic))
@@ -96,6 +101,14 @@ class LiveSite:
         filters += (topics.ingest_health(), topics.ingest_health("+"), topics.notifier_health())
         for topic_filter in filters:
             await link.subscribe(topic_filter, receive)
+
+    def _connection_changed(self, is_connected: bool) -> None:
+        """What was true before a connection was lost is not known after it, until the broker says it again.
+
+        Zones speak by themselves within seconds, and would vouch for places of which the newest word is still to come.
+        """
+        if is_connected:
+            self._places.clear()
 
     def feed(self, received: Received, *, kind: str | None = None) -> None:
         """Take in one message; an unusable one is counted by reason in `rejected`."""
@@ -127,6 +140,7 @@ class LiveSite:
         if state.zone not in self._plan.zone:
             raise MessageRejected("unknown_zone", state.zone)
         self._zones[state.zone] = state
+        self._standing = followed(self._plan, self._zones, state.zone, self._standing)
         if not received.retained:
             self._zone_spoke_at[state.zone] = self._monotonic()
 
@@ -200,7 +214,7 @@ class LiveSite:
     def snapshot(self) -> SiteSnapshot:
         now = self._monotonic()
         ages = {zone: now - spoke_at for zone, spoke_at in self._zone_spoke_at.items()}
-        return SiteSnapshot(self._places, self._zones, ages, now - self._started_at)
+        return SiteSnapshot(self._places, self._zones, ages, now - self._started_at, self._standing)
 
     def gateways(self) -> tuple[GatewayView, ...]:
         """Return the gateways of the plan, in its order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,8 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from dashboard import glyphs
-from dashboard.accounts.roles import may_open
+from dashboard.accounts.roles import current_role, may_open
+from dashboard.actions import ASKED, Action, ActionLog
 from dashboard.grades import Grades
 from dashboard.guard import current_language
 from dashboard.i18n import Language, Words, words
@@ -42,6 +44,8 @@ class Outcome:
 
     accepted: bool
     reason: str
+    request: str = ""
+    """Id of the wish, by which it can be undone."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class PageContext:
     grades: Grades
     working: WorkingTime
     usage: UsageReader | None = None
+    actions: ActionLog | None = None
 
     def floor_view(self, floor: Floor) -> FloorView:
         return view_floor(self.plan, floor, self.live.snapshot(), self.clock.now(), self.settings)
@@ -78,8 +83,12 @@ class PageContext:
         role: Literal["staff", "desk", "works_council"],
         place: str | None = None,
         minutes: int | None = None,
+        undoes: str | None = None,
     ) -> Outcome:
-        """Send a wish to the engine and return what became of it; never raises for a silent engine."""
+        """Send a wish to the engine and return what became of it; never raises for a silent engine.
+
+        What staff asked for and got is kept in the record of changes. `undoes`: id of the wish to take back.
+        """
         request = Request(
             id=new_request_id(),
             site=self.plan.site,
@@ -89,16 +98,28 @@ class PageContext:
             role=role,
             requested_at=self.clock.now(),
             reply_to="dashboard",
+            undoes=undoes,
+            within_s=None if undoes is None else self.settings.undo_s * self.clock.speed,
         )
         try:
             reply = await self.send_request(request)
         except RequestUnanswered:
             log.warning("request_unanswered", action=action)
-            return Outcome(accepted=False, reason="no_answer")
+            return Outcome(accepted=False, reason="no_answer", request=request.id)
         except BrokerUnreachable:
             log.warning("request_not_sent", action=action)
-            return Outcome(accepted=False, reason="broker_unreachable")
-        return Outcome(reply.accepted, reply.reason)
+            return Outcome(accepted=False, reason="broker_unreachable", request=request.id)
+        if reply.accepted and role == "staff":
+            await self._note(action, place)
+        return Outcome(reply.accepted, reply.reason, request.id)
+
+    async def _note(self, action: RequestAction, place: str | None) -> None:
+        if self.actions is None:
+            return
+        what = "" if place is None else self.plan.place[place].zone
+        role = current_role.get() or "staff"
+        entry = Action(at=self.clock.now(), role=role, action=ASKED[action], what=what)
+        await asyncio.to_thread(self.actions.note, entry)
 
     def render(
         self, template: str, *, language: Language | None = None, status: int = 200, **values: Any

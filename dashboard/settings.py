@@ -32,6 +32,8 @@ class DashboardSettings:
         extend_minutes: what the desk page asks for.
         desk_requests_per_hour: wishes per place and hour from its desk page; a photographed QR code must
             not keep a place for a day.
+        undo_s: how long staff can take back what they asked of a place, real seconds; 0 never. Lower: the button goes
+            before a slip is seen. Higher: somebody else is on the way to a place that was shown free.
         screens_need_links: walls, the live stream and the list of all places answer only screens with a link
             (`plekvrij screens`) and staff. False suits a server that only this machine reaches.
         theme: colours and font of the municipality (`dashboard.themes.read_theme`).
@@ -49,6 +51,7 @@ class DashboardSettings:
     night_until: time = time(6, 30)
     extend_minutes: int = 60
     desk_requests_per_hour: int = 6
+    undo_s: float = 60.0
     screens_need_links: bool = False
     theme: Theme | None = None
 

@@ -15,6 +15,13 @@ from dashboard.floor_svg import places_in_order
 from dashboard.glyphs import LETTER, StateLetter
 from dashboard.live_site import SiteSnapshot
 from dashboard.settings import DashboardSettings
+from dashboard.steady import (
+    ALMOST_FULL_SHARE,
+    POINT_ELSEWHERE_SHARE,
+    WORTH_A_WALK,
+    counts_as_work,
+    open_places,
+)
 from workplace.events import HoldPhase, Notice, PauseCause, PlaceState, ZoneState
 from workplace.floor_plan import Floor, FloorPlan, Place, Zone
 
@@ -22,15 +29,8 @@ Freshness = Literal["live", "stale", "off"]
 #: What the card of a zone warns of; the page has the words.
 Chip = Literal["", "almost_full", "full", "no_data", "lunch", "closed", "fixed"]
 
-#: A zone is almost full at this share of free places, a floor points elsewhere at the next one.
-ALMOST_FULL_SHARE = 0.10
-POINT_ELSEWHERE_SHARE = 0.125
-#: A floor is worth a walk from this many free places: fewer may be gone on arrival.
-WORTH_A_WALK = 3
 #: At most so many floors are named; more is not read in three seconds.
 NAMED_FLOORS = 2
-#: Zones whose free places do not count as work places of their floor: a counter is for duty.
-_NOT_FOR_ALL = frozenset({"counter"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,8 @@ def view_zone(zone: Zone, snapshot: SiteSnapshot, settings: DashboardSettings) -
         return ZoneView(
             zone, None, fresh, age_s, None, 0, 0, 0, len(zone.places) - fixed, "no_data", counts_as_work=False
         )
-    open_capacity = state.capacity - state.exempt
-    chip = _chip(state, open_capacity, fresh)
+    open_capacity = open_places(state)
+    chip = _chip(state, open_capacity, fresh, was_few=zone.id in snapshot.standing.few_zones)
     shown = state.free if chip in {"", "almost_full", "full"} and fresh != "off" else None
     if chip == "no_data" and fresh == "stale" and state.unknown < max(open_capacity, 1):
         shown = state.free  # old, so grey, but better than nothing for a moment
@@ -156,11 +156,11 @@ def view_zone(zone: Zone, snapshot: SiteSnapshot, settings: DashboardSettings) -
         unknown=state.unknown if shown is not None else 0,
         open_capacity=open_capacity,
         chip=chip,
-        counts_as_work=state.calendar == "work" and zone.kind not in _NOT_FOR_ALL,
+        counts_as_work=counts_as_work(zone, state),
     )
 
 
-def _chip(state: ZoneState, open_capacity: int, fresh: Freshness) -> Chip:
+def _chip(state: ZoneState, open_capacity: int, fresh: Freshness, *, was_few: bool) -> Chip:
     if state.calendar == "lunch":
         return "lunch"
     if state.calendar == "closed":
@@ -171,7 +171,7 @@ def _chip(state: ZoneState, open_capacity: int, fresh: Freshness) -> Chip:
         return "no_data"
     if state.free == 0:
         return "full"
-    if state.scarce or state.free <= open_capacity * ALMOST_FULL_SHARE:
+    if was_few or state.scarce or state.free <= open_capacity * ALMOST_FULL_SHARE:
         return "almost_full"
     return ""
 
@@ -203,7 +203,9 @@ def view_floor(
         as_of=max((state.as_of for state in states), default=None),
         free=free,
         open_capacity=capacity,
-        points_elsewhere=fresh == "live" and capacity > 0 and free <= capacity * POINT_ELSEWHERE_SHARE,
+        points_elsewhere=fresh == "live"
+        and capacity > 0
+        and (floor.id in snapshot.standing.few_floors or free <= capacity * POINT_ELSEWHERE_SHARE),
         others=other_floors(plan, floor, snapshot, settings, fresh),
         is_paused=any(state.paused for state in states),
         is_trial=bool(states) and all(state.mode in {"off", "shadow"} for state in states),
@@ -259,7 +261,8 @@ def other_floors(
 ) -> tuple[OtherFloor, ...]:
     """Return the nearest floors with room and data no older than `worst`, the lower one first when as near.
 
-    The order does not depend on the numbers, so two floors never swap places while somebody reads.
+    The order does not depend on the numbers, so two floors never swap places while somebody reads; one that had too few
+    is named again when it clearly has room.
     """
     found: list[OtherFloor] = []
     for floor in sorted(plan.floors, key=lambda other: (abs(other.number - here.number), other.number)):
@@ -267,7 +270,7 @@ def other_floors(
             continue
         zones = [view_zone(zone, snapshot, settings) for zone in floor.zones]
         free, _ = _work_places([zone for zone in zones if zone.freshness in {"live", worst}])
-        if free >= WORTH_A_WALK:
+        if free >= WORTH_A_WALK and floor.id not in snapshot.standing.no_walk:
             found.append(OtherFloor(floor, floor.number > here.number, free))
         if len(found) == NAMED_FLOORS:
             break

@@ -44,6 +44,8 @@ _REASONS: dict[str, str] = {
     "coverage": N_("This comes back by itself once enough sensors give data again."),
     "time_is_over": N_("The time of this place is over; somebody else may use it."),
     "not_in_use": N_("Nobody is noticed at this place now."),
+    "changed_since": N_("Something else has happened at this place since. Nothing was changed."),
+    "too_late_to_undo": N_("It is too late to undo this."),
     "quiet_used_up": N_("Do not disturb was used as long as the policy allows."),
     "paused": N_("hold times paused"),
     # inputs of a place (workplace.occupancy)
@@ -84,6 +86,7 @@ _REASONS: dict[str, str] = {
     "exempted": N_("exempted"),
     "unexempted": N_("exemption ended"),
     "reminded": N_("reminded"),
+    "undone": N_("taken back"),
     "frozen": N_("clock stopped, data not trusted"),
     "thawed": N_("clock runs again"),
     "unpaused": N_("hold times in force again"),

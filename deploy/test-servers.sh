@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests start themselves: servers, a browser and agents (Mosquitto, InfluxDB, VictoriaMetrics, Chromium,
-# Net-SNMP), and compilers and a simulator for the firmware of desk nodes.
+# nginx, Net-SNMP), and compilers and a simulator for the firmware of desk nodes.
 set -euo pipefail
 missing=()
 command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
@@ -13,6 +13,9 @@ command -v gcc >/dev/null && [ -e /usr/include/stdio.h ] || missing+=(gcc libc6-
 command -v avr-gcc >/dev/null && [ -e /usr/lib/avr/include/avr/io.h ] || missing+=(gcc-avr avr-libc)
 command -v simavr >/dev/null && [ -e /usr/include/simavr/sim_avr.h ] || missing+=(simavr libsimavr-dev)
 command -v dbus-daemon >/dev/null || missing+=(dbus)
+command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
+command -v curl >/dev/null || missing+=(curl)
+command -v logger >/dev/null || missing+=(bsdutils)
 command -v systemd-analyze >/dev/null || missing+=(systemd)
 [ ${#missing[@]} = 0 ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -34,6 +37,6 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o
 # nor shall they start with the machine
 if command -v systemctl >/dev/null; then
   for package in "${missing[@]}"; do
-    case $package in mosquitto|influxdb|victoria-metrics|snmpd) systemctl disable --now "$package" >/dev/null 2>&1 || true ;; esac
+    case $package in mosquitto|influxdb|victoria-metrics|snmpd|nginx-light) systemctl disable --now "${package%-light}" >/dev/null 2>&1 || true ;; esac
   done
 fi

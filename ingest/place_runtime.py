@@ -134,29 +134,55 @@ class CatchUp:
 
 
 class GatewayWatch:
-    """Which gateways have said nothing for `silence_s` of real time. Silence means unknown, never free."""
+    """Which gateways are gone: they said so, or said nothing for `silence_s` of real time.
+
+    Silence means unknown, never free. A gateway that comes back is gone until what it kept meanwhile is here: its
+    places would show what was true before it went.
+    """
 
     def __init__(self, gateways: Iterable[str], silence_s: float) -> None:
         self._silence_s = silence_s
         self._heard: dict[str, float | None] = dict.fromkeys(gateways)
         self._offline: set[str] = set()
+        #: Of gateways that come back: outbox and last line of what they kept.
+        self._kept: dict[str, tuple[str, int]] = {}
 
     def begin(self, at: float) -> None:
         """Start measuring now: nothing could be heard before."""
         for gateway in self._heard:
             self._heard[gateway] = at
 
-    def heard(self, gateway: str, at: float) -> bool:
-        """Note a sign of life; True when the gateway was thought to be gone."""
-        self._heard[gateway] = at
-        was_offline = gateway in self._offline
-        self._offline.discard(gateway)
-        return was_offline
+    def heard(self, fact: SensorEvent | GatewayHealth, at: float, lag_s: float) -> bool:
+        """Note a sign of life; True when its gateway was gone and is back with all that it kept.
 
-    def said(self, status: GatewayStatus, at: float) -> None:
-        """Note what a gateway, or the broker in its name, says."""
+        Args:
+            lag_s: how long the fact was under way, s of real time.
+        """
+        self._heard[fact.gateway] = at
+        if fact.gateway not in self._offline or not self._is_all_here(fact, lag_s):
+            return False
+        self._offline.discard(fact.gateway)
+        self._kept.pop(fact.gateway, None)
+        return True
+
+    def _is_all_here(self, fact: SensorEvent | GatewayHealth, lag_s: float) -> bool:
+        """Return whether nothing older is under way: an outbox empties in its order."""
+        if isinstance(fact, GatewayHealth):
+            if fact.spool is None or fact.last_line is None or fact.outbox_rows <= 0:
+                return True
+            self._kept.setdefault(fact.gateway, (fact.spool, fact.last_line))
+            return False
+        spool, last_line = self._kept.get(fact.gateway, (None, 0))
+        return lag_s < FRESH_S or (fact.spool == spool and fact.line is not None and fact.line >= last_line)
+
+    def said(self, status: GatewayStatus, at: float) -> bool:
+        """Note what a gateway, or the broker in its name, says; False when it is back and must first be `heard`."""
         self._heard[status.gateway] = at
-        (self._offline.discard if status.status == "online" else self._offline.add)(status.gateway)
+        self._kept.pop(status.gateway, None)
+        if status.status == "online":
+            return status.gateway not in self._offline
+        self._offline.add(status.gateway)
+        return True
 
     def newly_silent(self, at: float) -> list[str]:
         """Return the gateways that have become silent since the last call."""

@@ -176,16 +176,13 @@ class SiteBook:
                     case Request():
                         self._take_request(transaction, fact, asked, page)
                     case GatewayStatus():
-                        self.runtime.apply(fact, page.changes)
-                        page.said.append((self.runtime.now, fact))
-                        transaction.add_gateway_status(fact, fact.at or self.runtime.now)
-                        self._gateway_said(fact, page)
+                        self._gateway_said(transaction, fact, page)
                     case GatewayHealth():
                         share_pct = 100 * _HEALTH_S * self._clock.speed * 1000 / BIN_MS
                         transaction.note_health(fact, self._bin_ms(), share_pct)
                         self.losses.heard(fact, self._bin_ms())
                 if is_live and is_sign_of_life(fact) and isinstance(fact, SensorEvent | GatewayHealth):
-                    self._gateway_lives(transaction, fact.gateway, page)
+                    self._gateway_lives(transaction, fact, page)
         return page.changes
 
     def advance(self) -> Changes:
@@ -200,9 +197,8 @@ class SiteBook:
             self.runtime.advance(page.changes)
             for gateway in self.watch.newly_silent(self._monotonic()) if watch else ():
                 log.warning("gateway_silent", gateway=gateway)
-                fact = self.runtime.gateway_is(gateway, "offline", page.changes)
-                page.said.append((self.runtime.now, fact))
-                transaction.add_gateway_status(fact, self.runtime.now)
+                offline = self.runtime.gateway_is(gateway, "offline", page.changes)
+                self._note_gateway(transaction, offline, page)
         self._report = replace(self._report, store_bytes=self._store.size_bytes())
         if self._nights is not None and not self._nights.has_looked:
             self._nights.look()
@@ -310,18 +306,22 @@ class SiteBook:
         answers = [reply for reply in page.changes.replies if reply.request_id == request.id]
         transaction.add_request(request, answers[-1] if answers else None)
 
-    def _gateway_said(self, status: GatewayStatus, page: Page) -> None:
-        self.watch.said(status, self._monotonic())
+    def _gateway_said(self, transaction: Transaction, status: GatewayStatus, page: Page) -> None:
+        if self.watch.said(status, self._monotonic()):
+            self.runtime.apply(status, page.changes)
+            self._note_gateway(transaction, status, page)
+
+    def _gateway_lives(self, transaction: Transaction, fact: SensorEvent | GatewayHealth, page: Page) -> None:
+        if self.watch.heard(fact, self._monotonic(), self.runtime.lag_s([fact])):
+            log.info("gateway_is_back", gateway=fact.gateway)
+            online = self.runtime.gateway_is(fact.gateway, "online", page.changes)
+            self._note_gateway(transaction, online, page)
+
+    def _note_gateway(self, transaction: Transaction, status: GatewayStatus, page: Page) -> None:
+        page.said.append((self.runtime.now, status))
+        transaction.add_gateway_status(status, status.at or self.runtime.now)
         if status.status == "online":
             page.changes.commands.extend(self.runtime.engine.lights(self._devices_of(status.gateway)))
-
-    def _gateway_lives(self, transaction: Transaction, gateway: str, page: Page) -> None:
-        if self.watch.heard(gateway, self._monotonic()):
-            log.info("gateway_heard_again", gateway=gateway)
-            fact = self.runtime.gateway_is(gateway, "online", page.changes)
-            page.said.append((self.runtime.now, fact))
-            transaction.add_gateway_status(fact, self.runtime.now)
-            page.changes.commands.extend(self.runtime.engine.lights(self._devices_of(gateway)))
 
     def _devices_of(self, gateway: str) -> set[str]:
         return {device for device, its_gateway in self._plan.devices.items() if its_gateway == gateway}

@@ -79,6 +79,7 @@ def _demo(arguments: Arguments) -> int:
         for_s=getattr(arguments, "for"),
         ha_prefix=_ha_prefix(arguments),
         channels=arguments.channels,
+        metrics=arguments.metrics,
     )
     return run(lambda: run_demo(settings))
 
@@ -221,6 +222,7 @@ _DEMO = (
     "start",
     "for",
     "channels",
+    "metrics",
 )
 
 COMMANDS: dict[str, CommandSpec] = {

@@ -25,6 +25,7 @@ from workplace.ports import Clock, OpenLink
 from workplace.topics import Topics
 
 if TYPE_CHECKING:
+    from dashboard.accounts.directory import DirectorySettings
     from dashboard.plan_editor.desk import PlanDesk
     from dashboard.wall.screen_links import ScreenCounts
 
@@ -75,7 +76,9 @@ async def serve(
     ready: Callable[[], None],
     screens_need_links: bool = False,
     theme: str | None = None,
+    undo_s: float = 60.0,
     allowed_hosts: tuple[str, ...] = (),
+    directory: DirectorySettings | None = None,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
     watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
     watched_refusals: Callable[[Callable[[], dict[str, int]]], None] | None = None,
@@ -87,6 +90,7 @@ async def serve(
         SettingInvalid: the port is taken, or the theme is unusable.
     """
     from dashboard.accounts.book import AccountBook
+    from dashboard.accounts.directory import Directory
     from dashboard.app import create_app
     from dashboard.council.versions import VersionFolder
     from dashboard.desk_page.taps import TapFolder
@@ -132,12 +136,14 @@ async def serve(
             screens=screens,
             accounts=AccountBook(sqlite_driver.connect, database.parent / "accounts.db"),
             refusals=refusals,
+            directory=None if directory is None else Directory(directory),
             settings=DashboardSettings(
                 allowed_hosts=(*LOOPBACK_HOSTS, host, *allowed_hosts),
                 staff_password=staff_password,
                 council_password=council_password,
                 screens_need_links=screens_need_links or not is_loopback(host),
                 theme=None if theme is None else read_theme(theme),
+                undo_s=undo_s,
             ),
         )
         server = _Server(http_config(app, host=host, port=port, refused=refusals.note))

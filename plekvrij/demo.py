@@ -42,6 +42,7 @@ class DemoSettings:
     channels: Path | None = None
     screens_need_links: bool = False
     theme: str | None = None
+    metrics: str | None = None
 
 
 def tell(text: str) -> None:
@@ -70,6 +71,7 @@ async def run_demo(settings: DemoSettings) -> None:
             channels=settings.channels,
             screens_need_links=settings.screens_need_links,
             theme=settings.theme,
+            metrics=settings.metrics,
         )
         processes = SiteProcesses(process_settings, tell)
         try:

@@ -180,9 +180,13 @@ def _store(data: Path) -> Iterator[Finding]:
             "bad", "store", f"{file} has schema {version}, this program writes {SCHEMA_VERSION}", advice
         )
         return
-    yield Finding(
-        "ok", "store", f"sound, {file.stat().st_size / 2**20:.0f} MiB, {counts.get('event', 0)} events"
-    )
+    size = f"{file.stat().st_size / 2**20:.0f} MiB"
+    if version != SCHEMA_VERSION:
+        advice = f"the next start of this program brings it to {SCHEMA_VERSION}: plekvrij backup first"
+        yield Finding("warn", "store", f"sound, {size}, of an earlier release (schema {version})", advice)
+        yield _newest(newest_ms)
+        return
+    yield Finding("ok", "store", f"sound, {size}, {counts.get('event', 0)} events")
     yield _newest(newest_ms)
     yield _lines(file)
     aside = sorted(data.glob("site.db.*damaged*"))

@@ -55,7 +55,7 @@ def _new(arguments: Arguments) -> int:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    served = x509.load_pem_x509_certificate(server_certificate(folder, now).read_bytes())
+    served = x509.load_pem_x509_certificate(server_certificate(folder, now, keep=True).read_bytes())
     code = EnrolCode(secrets.token_bytes(SECRET_BYTES), pin_of(served.public_bytes(Encoding.DER)))
     until = now + timedelta(minutes=arguments.minutes)
     book = EnrolBook(folder / "authority" / "enrol.db")

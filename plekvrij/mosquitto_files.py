@@ -169,7 +169,7 @@ def _certificates(home: Path, site: str, reach: Reach) -> Path | None:
         enrol_port=reach.enrol_port,
     )
     authority = authorities.make(home / "authority", address, now)
-    (home / "authority.crt").write_bytes(authority.pem)  # for everybody: it is no secret
+    _write_public(home / "authority.crt", authority.pem)
     write_revocations(home)
     file, key_file = home / "server.crt", home / "server.key"
     is_ours = not file.exists() or authority.signed_pem(file.read_bytes())
@@ -177,9 +177,15 @@ def _certificates(home: Path, site: str, reach: Reach) -> Path | None:
         if not file.exists() or not authority.is_fresh(file.read_bytes(), address.names, now):
             certificate, key = authority.server_files(address.names, now)
             write_private(key_file, key)
-            write_private(file, certificate)
+            _write_public(file, certificate)
         return home / "authority.crt"
     return None
+
+
+def _write_public(path: Path, certificate: bytes) -> None:
+    """Write a certificate, which is no secret: the enrolment server and the processes of the site read it, too."""
+    path.write_bytes(certificate)
+    path.chmod(0o644)
 
 
 def _names_before(folder: Path) -> tuple[str, ...]:

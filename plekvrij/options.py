@@ -44,6 +44,13 @@ def _folder(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def _undo_s(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 600:
+        raise ValueError("write 0 to 600 seconds")
+    return seconds
+
+
 #: name -> option. `kind` is called with the text; bool options are flags.
 OPTIONS: dict[str, Option] = {
     option.name: option
@@ -106,7 +113,7 @@ OPTIONS: dict[str, Option] = {
             str,
             None,
             "Port for Prometheus, [HOST:]PORT, this machine only unless a host is given; serve: the first of three, for"
-            " ingest, pages and notifier (default: none).",
+            " ingest, pages and notifier; demo: and after these one for each gateway (default: none).",
         ),
         Option(
             "host",
@@ -167,6 +174,12 @@ OPTIONS: dict[str, Option] = {
             secret_file=True,
         ),
         Option(
+            "directory",
+            Path,
+            None,
+            "TOML file of the directory that people log in through, OpenID Connect (default: our own accounts alone).",
+        ),
+        Option(
             "channels",
             Path,
             None,
@@ -216,6 +229,13 @@ OPTIONS: dict[str, Option] = {
             bool,
             False,
             "Walls need a link from `plekvrij screens` (default: only when --host is not this machine alone).",
+        ),
+        Option(
+            "undo-seconds",
+            _undo_s,
+            60.0,
+            "How long staff can undo what they asked of a place, real s, 0-600; 0: never (default 60; `serve` and"
+            " `demo` take it from the environment).",
         ),
         Option(
             "allowed-hosts",

@@ -15,7 +15,7 @@ from plekvrij.site_watch import run_with_newest
 Arguments = argparse.Namespace
 HA = ("ha-discovery", "ha-prefix")
 PAGES = ("host", "port")
-_PASSWORDS = ("staff-password", "council-password")
+_PASSWORDS = ("staff-password", "council-password", "directory")
 _SITE = ("plan", "policy", "data", "broker", "credential", "influx")
 
 
@@ -42,6 +42,7 @@ def _serve(arguments: Arguments) -> int:
             screens_need_links=arguments.screens_need_links,
             theme=arguments.theme,
             allowed_hosts=arguments.allowed_hosts,
+            directory=arguments.directory,
         )
     )
 
@@ -132,6 +133,8 @@ def _dashboard(arguments: Arguments) -> int:
             screens_need_links=arguments.screens_need_links,
             theme=arguments.theme,
             allowed_hosts=arguments.allowed_hosts,
+            undo_s=arguments.undo_seconds,
+            directory=arguments.directory,
             watched=exposition.watch_zones,
             watched_screens=exposition.watch_screens,
             watched_refusals=exposition.watch_refusals,
@@ -201,7 +204,7 @@ COMMANDS = (
         "dashboard",
         "Serve the pages and the API.",
         _dashboard,
-        (*CHILD, "data", *PAGES, *_PASSWORDS, "allowed-hosts", "screens-need-links", "theme"),
+        (*CHILD, "data", *PAGES, *_PASSWORDS, "allowed-hosts", "screens-need-links", "theme", "undo-seconds"),
     ),
     CommandSpec(
         "building",

@@ -28,6 +28,7 @@ async def run_serve(
     screens_need_links: bool = False,
     theme: str | None = None,
     allowed_hosts: str | None = None,
+    directory: Path | None = None,
 ) -> None:
     """Run broker (unless one is given), ingest and pages until cancelled; print the addresses."""
     settings = SiteProcessSettings(
@@ -35,6 +36,7 @@ async def run_serve(
         credential=credential, influx=influx, building=False, gateways=False, ha_prefix=ha_prefix,
         staff_password=staff_password, council_password=council_password, channels=channels, metrics=metrics,
         screens_need_links=screens_need_links, theme=theme, allowed_hosts=allowed_hosts,
+        directory=directory,
     )  # fmt: skip
     async with SiteProcesses(settings, tell) as processes:
         print_addresses(settings)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from dashboard.accounts.directory import read_directory
 from dashboard.themes import read_theme
 from plekvrij import demo_radios, wiring
 from plekvrij.broker_watch import ask_broker, keep_broker
@@ -46,10 +48,12 @@ class SiteProcessSettings:
         staff_password: file with the password of the staff pages, None to keep them on this machine.
         council_password: file with the password of the works council's stop switch, None for that of staff alone.
         channels: file of whom to tell outside the screens, None for nobody.
-        metrics: first of three addresses for Prometheus (ingest, pages, notifier), `[HOST:]PORT`, None for none.
+        metrics: first of the addresses for Prometheus, `[HOST:]PORT`: ingest, pages, notifier, and each gateway that is
+            started here in the order of the plan; None for none.
         allowed_hosts: more names that browsers may reach the pages by, with commas.
         theme: file of design tokens or name of a theme, None for our own colours.
         screens_need_links: walls need a link on this machine too.
+        directory: settings of the directory that people log in through, a TOML file, None for none.
         building: False starts no simulated devices at all.
     """
 
@@ -73,6 +77,7 @@ class SiteProcessSettings:
     screens_need_links: bool = False
     theme: str | None = None
     allowed_hosts: str | None = None
+    directory: Path | None = None
 
     @property
     def walls_need_links(self) -> bool:
@@ -113,12 +118,7 @@ class SiteProcesses:
     async def _start(self) -> None:
         settings = self._settings
         _check_port(settings.host, settings.port)
-        if settings.channels is not None:  # what is wrong with it is said here, not in the log of a child
-            for channel in read_channels(settings.channels, settings.site.plan):
-                read_secrets(channel)
-        names_of(settings.allowed_hosts)
-        if settings.theme is not None:
-            read_theme(settings.theme)
+        _check_files(settings)
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if settings.building and settings.recording is None:
             settings = self._settings = self._prepare_devices(settings)
@@ -136,8 +136,8 @@ class SiteProcesses:
                 starting.create_task(self._add("notifier", self._notifier_arguments()), name="start notifier")
             if settings.building:
                 starting.create_task(self._add("building", self._building_arguments()), name="start building")
-            for gateway in settings.site.plan.gateways if settings.gateways else ():
-                arguments = self._gateway_arguments(gateway)
+            for number, gateway in enumerate(settings.site.plan.gateways if settings.gateways else ()):
+                arguments = [*self._gateway_arguments(gateway), *self._metrics(3 + number)]
                 radio = demo_radios.environment(self._airs, gateway.id)
                 starting.create_task(self._add(gateway.id, arguments, radio), name=f"start {gateway.id}")
 
@@ -228,6 +228,8 @@ class SiteProcesses:
             extra += ["--allowed-hosts", settings.allowed_hosts]
         if settings.theme is not None:
             extra += ["--theme", settings.theme]
+        if settings.directory is not None:
+            extra += ["--directory", str(settings.directory)]
         return [
             "dashboard", *self._common("dashboard"), "--data", str(settings.folder),
             "--host", settings.host, "--port", str(settings.port), *extra, *self._metrics(1),
@@ -299,6 +301,18 @@ def _models(plan: FloorPlan, gateway: Gateway, format_name: str) -> dict[str, st
             if model is not None and sensor.gateway == gateway.id and sensor.device.startswith(prefix):
                 found[sensor.device.removeprefix(prefix)] = model
     return found
+
+
+def _check_files(settings: SiteProcessSettings) -> None:
+    """Say what is wrong with a file of settings here, and not in the log of a child."""
+    if settings.channels is not None:
+        for channel in read_channels(settings.channels, settings.site.plan):
+            read_secrets(channel)
+    names_of(settings.allowed_hosts)
+    if settings.theme is not None:
+        read_theme(settings.theme)
+    if settings.directory is not None:
+        read_directory(settings.directory, os.environ.get("CREDENTIALS_DIRECTORY"))
 
 
 def _check_port(host: str, port: int) -> None:

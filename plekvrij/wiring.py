@@ -270,11 +270,14 @@ async def run_dashboard(
     screens_need_links: bool = False,
     theme: str | None = None,
     allowed_hosts: str | None = None,
+    undo_s: float = 60.0,
+    directory: Path | None = None,
     watched: Callable[[Callable[[], list[ZoneState]]], None] | None = None,
     watched_screens: Callable[[Callable[[], ScreenCounts]], None] | None = None,
     watched_refusals: Callable[[Callable[[], dict[str, int]]], None] | None = None,
 ) -> None:
     """Serve the pages and the API until cancelled."""
+    from dashboard.accounts.directory import read_directory
     from plekvrij.dashboard_process import serve
 
     await serve(
@@ -290,6 +293,10 @@ async def run_dashboard(
         screens_need_links=screens_need_links,
         theme=theme,
         allowed_hosts=names_of(allowed_hosts),
+        undo_s=undo_s,
+        directory=None
+        if directory is None
+        else read_directory(directory, os.environ.get("CREDENTIALS_DIRECTORY")),
         watched=watched,
         watched_screens=watched_screens,
         watched_refusals=watched_refusals,

@@ -6,6 +6,7 @@ Names are functions ("balie", "installateur"), not people. Passwords are kept as
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 import secrets
 import threading
@@ -36,6 +37,8 @@ LOG_DAYS = 183
 #: Reads of one address by one account within this are one row of the log, s.
 _LOG_BIN_S = 300.0
 _SEEN_EVERY_S = 60.0
+#: Names of who came through the directory begin so; nobody else's may.
+DIRECTORY_PREFIX = "oidc-"
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS account (
@@ -48,6 +51,7 @@ CREATE TABLE IF NOT EXISTS log (
     number INTEGER PRIMARY KEY, at REAL NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, what TEXT NOT NULL,
     address TEXT NOT NULL, times INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS log_at ON log (at);
+CREATE TABLE IF NOT EXISTS pepper (key BLOB NOT NULL);
 """
 
 
@@ -71,6 +75,16 @@ class LogRow:
     what: str
     address: str
     times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Some account of a role asked for an address in the five minutes from `begin` on, unix s."""
+
+    begin: int
+    role: Role
+    what: str
+    address: str
 
 
 class Refused(Exception):
@@ -107,8 +121,8 @@ class AccountBook:
 
     @property
     def has_any(self) -> bool:
-        """Whether pages ask for accounts: there is one, ready or not."""
-        return bool(self._ask("SELECT 1 FROM account LIMIT 1"))
+        """Whether pages ask for accounts: there is one of our own, ready or not."""
+        return bool(self._ask("SELECT 1 FROM account WHERE name NOT LIKE ? LIMIT 1", f"{DIRECTORY_PREFIX}%"))
 
     def accounts(self) -> list[Account]:
         rows = self._ask("SELECT name, role, password, totp FROM account ORDER BY name")
@@ -129,6 +143,10 @@ class AccountBook:
             raise SettingInvalid(
                 f"account '{name}': write a function in letters, digits, - and _, such as balie-1"
             )
+        if name.startswith(DIRECTORY_PREFIX):
+            raise SettingInvalid(
+                f"account '{name}': names with {DIRECTORY_PREFIX} come through the directory"
+            )
         with self._writing() as database:
             if database.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone():
                 raise SettingInvalid(f"account '{name}' is there already; reset gives it a new password")
@@ -143,6 +161,8 @@ class AccountBook:
         Raises:
             SettingInvalid: there is no such account.
         """
+        if name.startswith(DIRECTORY_PREFIX):
+            raise SettingInvalid(f"account '{name}' has no password here; logout ends its sessions")
         with self._writing() as database:
             self._known(database, name)
             database.execute("UPDATE account SET password = NULL, totp = NULL WHERE name = ?", (name,))
@@ -211,14 +231,48 @@ class AccountBook:
             self._tries.failed(name, caller)
             raise Refused("wrong")
         self._tries.succeeded(name, caller)
-        token, now = secrets.token_urlsafe(32), self._now()
         with self._writing() as database:
             if counter is not None:
                 database.execute("UPDATE account SET totp_used = ? WHERE name = ?", (counter, name))
-            database.execute("INSERT INTO session VALUES (?,?,?,?)", (_hidden(token), name, now, now))
+            return self._new_session(database, name)
+
+    def enter_directory(self, issuer: str, subject: str, role: Role) -> str:
+        """Return the token of a new session for whom the directory named; kept is a pseudonym and the role.
+
+        The pseudonym is made with a key of this file alone, so that nobody finds a person's by trying out all people
+        of the directory. Who has no session left is forgotten, but for the log.
+        """
+        with self._writing() as database:
+            kept = database.execute("SELECT key FROM pepper").fetchone()
+            if kept is None:
+                kept = (secrets.token_bytes(32),)
+                database.execute("INSERT INTO pepper VALUES (?)", kept)
+            digest = hmac.digest(kept[0], f"{issuer}\n{subject}".encode(), "sha256")
+            name = DIRECTORY_PREFIX + digest[:8].hex()
             database.execute(
-                "DELETE FROM session WHERE made_at < ? OR seen_at < ?", (now - LONGEST_S, now - IDLE_S)
+                "INSERT INTO account (name, role, made_at) VALUES (?,?,?)"
+                " ON CONFLICT (name) DO UPDATE SET role = excluded.role",
+                (name, role, self._now()),
             )
+            token = self._new_session(database, name)
+            database.execute(
+                "DELETE FROM account WHERE name LIKE ? AND name NOT IN (SELECT name FROM session)",
+                (f"{DIRECTORY_PREFIX}%",),
+            )
+        return token
+
+    def leave_directory(self) -> None:
+        """End the sessions of all who came through a directory: there is none any more."""
+        with self._writing() as database:
+            for table in ("session", "account"):
+                database.execute(f"DELETE FROM {table} WHERE name LIKE ?", (f"{DIRECTORY_PREFIX}%",))
+
+    def _new_session(self, database: Any, name: str) -> str:
+        token, now = secrets.token_urlsafe(32), self._now()
+        database.execute("INSERT INTO session VALUES (?,?,?,?)", (_hidden(token), name, now, now))
+        database.execute(
+            "DELETE FROM session WHERE made_at < ? OR seen_at < ?", (now - LONGEST_S, now - IDLE_S)
+        )
         return token
 
     def whose(self, token: str) -> Account | None:
@@ -278,6 +332,8 @@ class AccountBook:
         Raises:
             Refused: `wrong`: this is no code of the secret now.
         """
+        if name.startswith(DIRECTORY_PREFIX):
+            raise Refused("wrong")
         is_secret = re.fullmatch(r"[A-Z2-7]{32}", secret) is not None
         counter = _counter_of(secret, code, self._now()) if is_secret else None
         if counter is None:
@@ -312,6 +368,15 @@ class AccountBook:
             "SELECT at, name, role, what, address, times FROM log ORDER BY number DESC LIMIT ?", most
         )
         return [LogRow(*row) for row in rows]
+
+    def reads(self, days: int) -> list[Read]:
+        """Return what roles asked for in the last days, without the names of accounts."""
+        rows = self._ask(
+            f"SELECT DISTINCT CAST(at / {_LOG_BIN_S} AS INTEGER) * {int(_LOG_BIN_S)}, role, what, address FROM log"
+            " WHERE at >= ?",
+            self._now() - days * 86_400,
+        )
+        return [Read(begin, cast("Role", role), what, address) for begin, role, what, address in rows]
 
     @property
     def refused_tries(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -27,15 +27,18 @@ def session_token(headers: Headers) -> str | None:
 
 
 class Gate:
-    """Stands in for passwords as soon as there is an account."""
+    """Stands in for passwords as soon as there is an account, or a directory to log in through."""
 
-    def __init__(self, book: AccountBook, refusals: Refusals | None = None) -> None:
+    def __init__(
+        self, book: AccountBook, refusals: Refusals | None = None, *, has_directory: bool = False
+    ) -> None:
         self.book = book
+        self.has_directory = has_directory
         self.refusals = refusals or Refusals()
 
     @property
     def is_in_use(self) -> bool:
-        return self.book.has_any
+        return self.has_directory or self.book.has_any
 
     def account(self, headers: Headers) -> Account | None:
         token = session_token(headers)
@@ -66,5 +69,13 @@ class Gate:
             return PlainTextResponse(f"not for the role {account.role}\n", status_code=403)
         current_role.set(account.role)
         if not path.startswith(_UNLOGGED):
-            self.book.note(account, method, path)
+            self.book.note(account, method, _page_of(path, headers))
         return None
+
+
+def _page_of(path: str, headers: Headers) -> str:
+    """Return the page that asks for its data at one address of Dash, else the address itself."""
+    if not path.startswith("/staff/_dash"):
+        return path
+    page = urlsplit(headers.get("referer", "")).path
+    return page if page.startswith("/staff/") else path

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, TypeVar
 from urllib.parse import quote
 
@@ -37,8 +41,9 @@ ROLE_NAMES: dict[Role, str] = {
 }
 #: Where a role begins.
 _HOME = {"works_council": "/council", "installer": "/walk"}
-#: One hash takes 64 MiB and a twentieth of a second or more: never many at once.
-_HASHES_AT_ONCE = 2
+#: One hash takes 64 MiB and all cores for a twentieth of a second or more: never two at once, and after everything else
+#: that this machine has to do. Guesses from many addresses would slow down every wall otherwise.
+_HASHING_NICE = 10
 
 Text = Annotated[str, Form(max_length=400)]
 
@@ -50,7 +55,7 @@ class Desk:
         self._context = context
         self._gate = gate
         self._book = gate.book
-        self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
+        self._hashing = ThreadPoolExecutor(1, "hashing", initializer=_be_modest)
 
     async def enter(self, request: Request, name: str, password: str, code: str, to: str) -> Response:
         caller = _caller(request)
@@ -63,16 +68,20 @@ class Desk:
             if refused.reason == "wait":
                 answer.headers["Retry-After"] = str(max(1, round(refused.wait_s)))
             return answer
+        return self.let_in(token, to, is_secure=request.url.scheme == "https")
+
+    def let_in(self, token: str, to: str, *, is_secure: bool) -> Response:
+        """Give a browser a session, and send it to where it wanted to go."""
         account = self._book.whose(token)
         home = _HOME.get(account.role, "/staff/") if account is not None else "/"
-        answer = RedirectResponse(_inside(to) or home, status_code=303)
+        answer = RedirectResponse(inside(to) or home, status_code=303)
         answer.set_cookie(
             SESSION_COOKIE,
             token,
             max_age=int(LONGEST_S),
             httponly=True,
             samesite="lax",
-            secure=request.url.scheme == "https",
+            secure=is_secure,
         )
         return answer
 
@@ -129,13 +138,18 @@ class Desk:
 
     def login_page(self, to: str, problem: str = "", name: str = "", status: int = 200) -> Response:
         return self._context.render(
-            "accounts/login.html", status=status, to=_inside(to), problem=problem, name=name
+            "accounts/login.html",
+            status=status,
+            to=inside(to),
+            problem=problem,
+            name=name,
+            has_directory=self._gate.has_directory,
         )
 
     def account_page(
         self, account: Account, problem: str = "", done: str = "", status: int = 200
     ) -> Response:
-        secret = "" if account.has_code else self._book.new_code_secret()
+        secret = "" if account.has_code or not account.is_ready else self._book.new_code_secret()
         site = quote(self._context.plan.site)
         uri = f"otpauth://totp/{site}:{quote(account.name)}?secret={secret}&issuer={site}"
         return self._context.render(
@@ -150,13 +164,11 @@ class Desk:
         )
 
     async def _slowly(self, work: Callable[[], T]) -> T:
-        async with self._hashing:
-            return await asyncio.to_thread(work)
+        return await asyncio.get_running_loop().run_in_executor(self._hashing, work)
 
 
-def make_router(context: PageContext, gate: Gate) -> APIRouter:
+def make_router(desk: Desk, gate: Gate) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    desk = Desk(context, gate)
 
     @router.get("/login")
     async def login(to: str = "") -> Response:
@@ -198,6 +210,12 @@ def make_router(context: PageContext, gate: Gate) -> APIRouter:
     return router
 
 
+def _be_modest() -> None:
+    """Let this thread, and the threads that it starts, run after others."""
+    if sys.platform == "linux":  # elsewhere a priority is that of the whole process
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _HASHING_NICE)
+
+
 def _why(refused: Refused) -> str:
     said = words(current_language.get())
     if refused.reason == "wait":
@@ -209,7 +227,7 @@ def _caller(request: Request) -> str:
     return request.client.host if request.client is not None else ""
 
 
-def _inside(to: str) -> str:
+def inside(to: str) -> str:
     """Return an address of ours, or nothing: nobody may be sent elsewhere from here."""
     is_ours = to.startswith("/") and not to.startswith("//") and "\\" not in to and ":" not in to
     return to if is_ours else ""

@@ -232,8 +232,12 @@ class Wish(BaseModel):
     model_config = ConfigDict(extra="forbid")
     action: RequestAction
     minutes: int | None = Field(default=None, ge=1, le=480)
+    undoes: str | None = Field(
+        default=None, max_length=64, description="Of an undo: the `request` of the answer to take back."
+    )
 
 
 class WishAnswer(Answer):
     accepted: bool
     reason: str
+    request: str = Field(description="Id of the wish, by which it can be undone for a short time.")

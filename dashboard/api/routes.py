@@ -152,10 +152,12 @@ def _add_places(router: APIRouter, context: PageContext) -> None:
         if place not in context.plan.place:
             return _missing()
         target = None if wish.action in {"pause", "resume"} else place
-        outcome = await context.ask(wish.action, role="staff", place=target, minutes=wish.minutes)
+        outcome = await context.ask(
+            wish.action, role="staff", place=target, minutes=wish.minutes, undoes=wish.undoes
+        )
         if not outcome.accepted:
             response.status_code = 504 if outcome.reason in {"no_answer", "broker_unreachable"} else 409
-        return WishAnswer(accepted=outcome.accepted, reason=outcome.reason)
+        return WishAnswer(accepted=outcome.accepted, reason=outcome.reason, request=outcome.request)
 
 
 def _add_why(router: APIRouter, context: PageContext) -> None:

@@ -15,12 +15,15 @@ from babel.numbers import format_decimal
 from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
+from dashboard.accounts.book import AccountBook
 from dashboard.council import words as say
 from dashboard.council.figures import Back, FigureReader, Figures, ZoneFigures
+from dashboard.council.reads import DayReads, ReadsReader, by_role
 from dashboard.council.versions import PolicyVersions
 from dashboard.guard import current_language
 from dashboard.i18n import N_, Words, words
 from dashboard.page_context import PageContext
+from dashboard.plan_editor.words import ROLES
 from dashboard.wording import POLICY_WORDS, reason_text
 from workplace import policy
 from workplace.events import PauseCause, PolicyMode, RequestAction
@@ -58,9 +61,12 @@ class Standing:
         return "resume" if self.is_paused and _FOR_A_PERSON.intersection(self.causes) else "pause"
 
 
-def make_router(context: PageContext, rules: Policy, versions: PolicyVersions) -> APIRouter:
+def make_router(
+    context: PageContext, rules: Policy, versions: PolicyVersions, accounts: AccountBook | None = None
+) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     figures = FigureReader(context.plan, context.history)
+    reads = ReadsReader(accounts, context.plan.tz)
 
     @router.get("/council")
     async def council(done: str = "") -> Response:
@@ -71,6 +77,7 @@ def make_router(context: PageContext, rules: Policy, versions: PolicyVersions) -
             **_data(context, rules, said),
             **policy_values(context, rules, versions, said),
             **_counted(context, rules, await figures.read(context.clock.now()), said),
+            **_read_by(await reads.read(), said),
         )
 
     @router.get("/council/switch")
@@ -92,6 +99,19 @@ def make_router(context: PageContext, rules: Policy, versions: PolicyVersions) -
         return context.render("start/not_found.html", status=404)
 
     return router
+
+
+def _read_by(rows: list[DayReads] | None, said: Words) -> dict[str, Any]:
+    """Return who read about single places, by role; None where nobody is told apart."""
+    if rows is None:
+        return {"readers": None, "reads": ()}
+    return {
+        "readers": [
+            (said(ROLES[one.role]), said(one.page), one.times, one.days, _day(one.last, said))
+            for one in by_role(rows)
+        ],
+        "reads": [(_day(one.day, said), said(ROLES[one.role]), said(one.page), one.times) for one in rows],
+    }
 
 
 def standing_of(context: PageContext) -> Standing:

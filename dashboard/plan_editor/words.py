@@ -149,6 +149,13 @@ ACTIONS: Final[dict[ActionName, str]] = {
     "device_unclaimed": N_("device taken off"),
     "rules_stopped": N_("rules stopped"),
     "rules_resumed": N_("rules going on"),
+    "place_reminded": N_("reminded at a place"),
+    "place_extended": N_("extended at a place"),
+    "place_released": N_("released a place"),
+    "place_exempted": N_("exempted a place"),
+    "place_unexempted": N_("ended an exemption"),
+    "place_quiet": N_("do not disturb at a place"),
+    "action_undone": N_("took an action back"),
 }
 ROLES: Final[dict[Role, str]] = {
     "staff": N_("staff"),

@@ -13,7 +13,6 @@ from dashboard.council.versions import PolicyVersions
 from dashboard.guard import current_language
 from dashboard.i18n import LANGUAGES, N_, Words, words
 from dashboard.page_context import PageContext
-from dashboard.plan_editor.desk import PlanDesk, note
 from dashboard.wording import POLICY_WORDS, reason_text
 from workplace import policy
 from workplace.policy import Policy
@@ -26,9 +25,7 @@ _DONE = {
 _REFUSALS = frozenset({"no_answer", "broker_unreachable", "too_late", "not_allowed", "coverage", "mode"})
 
 
-def make_router(
-    context: PageContext, rules: Policy, versions: PolicyVersions, desk: PlanDesk | None
-) -> APIRouter:
+def make_router(context: PageContext, rules: Policy, versions: PolicyVersions) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/staff/policy")
@@ -60,8 +57,6 @@ def make_router(
         if action not in _DONE:
             return RedirectResponse("/staff/policy?ask=switch", status_code=303)
         outcome = await context.ask("pause" if action == "pause" else "resume", role="staff")
-        if outcome.accepted and desk is not None:
-            await note(desk, context, "rules_stopped" if action == "pause" else "rules_resumed", "")
         return RedirectResponse(
             f"/staff/policy?done={action if outcome.accepted else outcome.reason}", status_code=303
         )

@@ -31,6 +31,7 @@ from dashboard.wording import reason_text
 from workplace.errors import StoreUnavailable
 from workplace.events import RequestAction
 from workplace.floor_plan import Floor
+from workplace.holds.undo import UNDOABLE
 from workplace.ports import ZoneBin
 
 #: Decisions in the panel of a chosen place; the interface gives more.
@@ -219,7 +220,7 @@ def _act(context: PageContext) -> Callback:
         if ctx.triggered_id == "confirm":
             if not pending:
                 raise PreventUpdate
-            return await _do(context, pending["action"], pending["place"], said), False, no_update, None
+            return await _do(context, pending["action"], pending["place"], "", said), False, no_update, None
         if not pressed:
             raise PreventUpdate  # the page has just come
         action, place = str(pressed["action"]), str(pressed["place"])
@@ -230,7 +231,12 @@ def _act(context: PageContext) -> Callback:
                 _question(context, action, place, said),
                 {"action": action, "place": place},
             )
-        return await _do(context, action, place, said), no_update, no_update, None
+        return (
+            await _do(context, action, place, str(pressed.get("request", "")), said),
+            no_update,
+            no_update,
+            None,
+        )
 
     return act
 
@@ -243,8 +249,12 @@ def _question(context: PageContext, action: str, place: str, said: Words) -> str
     return said("Release {place}? The screens then show that anybody may use it.").format(place=label)
 
 
-async def _do(context: PageContext, action: str, place: str, said: Words) -> Any:
-    """Ask the engine; ids come from the browser, so they are checked like any input."""
+async def _do(context: PageContext, action: str, place: str, request: str, said: Words) -> Any:
+    """Ask the engine; ids come from the browser, so they are checked like any input.
+
+    Args:
+        request: of an undo, the wish to take back.
+    """
     found = context.plan.place.get(place)
     known: RequestAction | None = next((one for one in get_args(RequestAction) if one == action), None)
     if known is None or (found is None and known not in _SITE_WIDE):
@@ -254,10 +264,16 @@ async def _do(context: PageContext, action: str, place: str, said: Words) -> Any
         role="staff",
         place=None if action in _SITE_WIDE or found is None else found.id,
         minutes=60 if action == "extend" else None,
+        undoes=request[:64] if action == "undo" else None,
     )
     label = found.label if found is not None else said("Hold rules")
-    text = said("Done.") if outcome.accepted else reason_text(outcome.reason, said)
-    return html.P(f"{label}: {text}", className="st-good" if outcome.accepted else "st-bad")
+    if not outcome.accepted:
+        return html.P(f"{label}: {reason_text(outcome.reason, said)}", className="st-bad")
+    done = said("Undone.") if action == "undo" else said("Done.")
+    button: list[Any] = []
+    if found is not None and action in UNDOABLE and context.settings.undo_s > 0:
+        button = [parts.undo_button(found, outcome.request, context.settings.undo_s, said)]
+    return html.P([f"{label}: {done}", *button], className="st-good")
 
 
 def _day(context: PageContext) -> Callback:

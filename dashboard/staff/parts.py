@@ -92,6 +92,20 @@ def action_button(action: RequestAction, label: str, place: str, *, name: str) -
     )
 
 
+def undo_button(place: Place, request: str, undo_s: float, said: Words) -> Any:
+    """Return the button that takes a wish back; the page's script takes it away when its time is over."""
+    marks: dict[str, Any] = {
+        "data-action": "undo",
+        "data-for": place.id,
+        "data-request": request,
+        "data-lasts": str(undo_s),
+    }
+    name = said("Undo, {place}").format(place=place.label)
+    return html.Button(
+        said("Undo"), type="button", className="st-button st-do-undo", **aria(label=name), **marks
+    )
+
+
 def hold_buttons(place: Place, said: Words, *, may_remind: bool = True) -> Any:
     """Return what can be done with a held place; a mode in which nobody is told anything reminds nobody."""
     return html.Div(

@@ -41,8 +41,8 @@ from workplace.events import Command
 from workplace.ports import SessionStep
 from workplace.readings import ClockSample, Reading, WireReading
 
-#: DSP/1, rule 5. A heartbeat is due every 10 s, and two questions after 6 s of silence stay without an answer: until then
-#: a desk that was free stays free on every screen. Lower calls a node silent that a busy machine was late to hear.
+#: DSP/1, rule 5. A heartbeat is due every 10 s, and two questions after 6 s of silence stay without an answer. Until
+#: then a desk that was free stays free on every screen. Lower calls a node silent that a busy machine was late to hear.
 SILENT_AFTER_MS = 15_000.0
 #: DSP/1, rule 5: ask again after this much silence.
 ASK_AFTER_SILENCE_MS = 6_000.0

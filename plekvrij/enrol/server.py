@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 #: At once; a gateway needs one. More callers than this wait outside, so that nobody makes us sign without end.
 _MOST_AT_ONCE = 16
 _GRACE_S = 2
+#: How often the server looks at its own certificate, s.
+_LOOK_S = 60.0
 #: The key of the server beside the authority: its fingerprint is part of every code.
 SERVER_FILE = "server.pem"
 
@@ -154,8 +156,10 @@ async def _answer(request: Request, handle: Callable[[bytes], Welcome]) -> Respo
     return Response(msgspec.json.encode(welcome), media_type="application/json")
 
 
-def server_certificate(folder: Path, now: datetime) -> Path:
+def server_certificate(folder: Path, now: datetime, *, keep: bool) -> Path:
     """Return the file with certificate and key of the server, new when there is none that is good for long enough.
+
+    The fingerprint of the one in use stands in codes, so only the server itself replaces it (`keep=False`).
 
     Raises:
         SettingInvalid: the site has no authority, or no name by which gateways reach it.
@@ -166,7 +170,7 @@ def server_certificate(folder: Path, now: datetime) -> Path:
         raise SettingInvalid(
             "say by which name gateways reach this machine: plekvrij broker-files FOLDER --names broker.example"
         )
-    if not file.exists() or not authority.is_fresh(file.read_bytes(), names, now):
+    if not file.exists() or not (keep or authority.is_fresh(file.read_bytes(), names, now)):
         certificate, key = authority.server_files(names, now)
         write_as_folder(file, certificate + key)
     return file
@@ -181,13 +185,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(folder: Path, host: str, ready: Callable[[], None]) -> None:
-    """Serve until cancelled.
+async def serve(folder: Path, host: str, ready: Callable[[], None], look_s: float = _LOOK_S) -> None:
+    """Serve until cancelled; a certificate that is a year old, or for names of before, is replaced meanwhile.
 
     Raises:
         SettingInvalid: the port is taken, or the files are not there.
     """
-    file = server_certificate(folder, datetime.now(UTC))
+    file = server_certificate(folder, datetime.now(UTC), keep=False)
     port = Authority(folder / "authority").address().enrol_port
     config = uvicorn.Config(
         make_app(Enroller(folder)),
@@ -202,6 +206,7 @@ async def serve(folder: Path, host: str, ready: Callable[[], None]) -> None:
         limit_concurrency=_MOST_AT_ONCE,
         timeout_graceful_shutdown=_GRACE_S,
     )
+    config.load()
     server = _Server(config)
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(_port_or_error(server, host, port), name="enrol-https")
@@ -209,7 +214,11 @@ async def serve(folder: Path, host: str, ready: Callable[[], None]) -> None:
             while not server.started:
                 await asyncio.sleep(0.02)
             ready()
-            await asyncio.Event().wait()
+            while True:
+                await asyncio.sleep(look_s)
+                file = server_certificate(folder, datetime.now(UTC), keep=False)
+                if config.ssl is not None:  # the next handshake uses it
+                    config.ssl.load_cert_chain(file, file)
         finally:
             server.should_exit = True
             await asyncio.shield(serving)

@@ -73,6 +73,19 @@ def _files(desk_level_days: int) -> Iterator[tuple[str, Holding]]:
         ),
     )
     yield (
+        "walks/*.html",
+        Holding(
+            "walks/*.html",
+            "device",
+            Both(
+                "De opleverstaat van een looptest in een terminal: per plek welke sensor werkt.",
+                "The hand-over sheet of a walk test in a terminal: which sensor of each place works.",
+            ),
+            None,
+            Both("tot de volgende looptest", "until the next walk test"),
+        ),
+    )
+    yield (
         "policies/*.json",
         Holding(
             "policies/",

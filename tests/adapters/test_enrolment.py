@@ -28,8 +28,9 @@ from plekvrij.embedded_broker import free_port as any_port
 from plekvrij.enrol import client
 from plekvrij.enrol.authority import Authority, RequestRefused
 from plekvrij.enrol.book import EnrolBook
-from plekvrij.enrol.code import EnrolCode, parse
+from plekvrij.enrol.code import EnrolCode, parse, pin_of
 from plekvrij.enrol.keeper import is_due, keep_certificate
+from plekvrij.enrol.server import serve, server_certificate
 from plekvrij.lifecycle import READY_LINE
 from plekvrij.mosquitto_files import Reach, write_files
 from workplace import floor_plan
@@ -323,6 +324,38 @@ def test_only_the_holder_of_the_key_renews(
     other.with_suffix(".pem").write_text(certificate + key_of(other))
     with pytest.raises(RequestRefused, match="the proof is not of the key"):
         client.renew(other)
+
+
+def test_a_server_that_runs_changes_its_certificate_and_codes_follow(
+    tmp_path: Path, small_plan: floor_plan.FloorPlan
+) -> None:
+    """With another name, as with an old certificate: who connects then sees the new one, and codes carry its pin."""
+    ports = [any_port(), any_port(), any_port()]
+    folder = tmp_path / "broker"
+    write_files(small_plan, folder, reach=Reach(("127.0.0.1",), *ports))
+
+    async def story() -> None:
+        ready = asyncio.Event()
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(serve(folder, "127.0.0.1", ready.set, look_s=0.05))
+            await ready.wait()
+            first = await asyncio.to_thread(_certificate_at, ports[2])
+            assert pin_of(first) == pin_of(_der(server_certificate(folder, datetime.now(UTC), keep=True)))
+            write_files(small_plan, folder, reach=Reach(("127.0.0.1", "broker.example"), *ports))
+            while (second := await asyncio.to_thread(_certificate_at, ports[2])) == first:
+                await asyncio.sleep(0.02)
+            assert pin_of(second) == pin_of(_der(server_certificate(folder, datetime.now(UTC), keep=True)))
+            serving.cancel()
+
+    asyncio.run(story())
+
+
+def _certificate_at(port: int) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port), timeout=60))
+
+
+def _der(file: Path) -> bytes:
+    return x509.load_pem_x509_certificate(file.read_bytes()).public_bytes(client.serialization.Encoding.DER)
 
 
 def test_what_is_no_request_is_refused(server: Server, tmp_path: Path) -> None:

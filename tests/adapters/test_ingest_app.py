@@ -32,6 +32,7 @@ from workplace import policy
 from workplace.codec import decode, encode
 from workplace.events import (
     Decision,
+    GatewayHealth,
     GatewayStatus,
     IngestHealth,
     PlaceState,
@@ -454,6 +455,39 @@ def test_a_silent_gateway_makes_its_places_unknown_until_it_speaks_again(office:
             )
             await office.send(office.event())
             await until(lambda: (s := office.place()) and s.phase == "in_use", "in use again")
+
+    run(story())
+
+
+def test_a_gateway_that_comes_back_shows_nothing_until_what_it_kept_is_here(office: Office) -> None:
+    """What its desk was before the gateway was cut off is no news."""
+
+    def reports() -> int:
+        return [message.topic for message in office.seen].count(TOPICS.ingest_health())
+
+    async def story() -> None:
+        async with office.ingest(), office.page():
+            await office.gateway_is_online()
+            await office.send(office.event())
+            await until(lambda: (s := office.place()) and s.phase == "in_use", "the place in use")
+            gone = GatewayStatus(site="klein", gateway="gw-1", status="offline")
+            await office.link.publish(TOPICS.gateway_status("gw-1"), encode(gone), retain=True)
+            await until(lambda: (s := office.place()) and s.phase == "unknown", "unknown without its gateway")
+            await office.gateway_is_online()
+            health = GatewayHealth(
+                site="klein", gateway="gw-1", at=office.clock.now(), uptime_s=9, outbox_rows=2, outbox_oldest_s=5,
+                clock_synced=True, spool="0a1b2c3d", first_line=8, last_line=9,
+            )  # fmt: skip
+            await office.link.publish(TOPICS.gateway_health("gw-1"), encode(health))
+            old = office.clock.now() - timedelta(minutes=3)  # three seconds of the wall
+            await office.send(office.event(spool="0a1b2c3d", line=8, measured_at=old, received_at=old))
+            wanted = reports() + 3
+            await until(lambda: reports() >= wanted, "three reports of ingest")
+            state = office.place()
+            assert state is not None
+            assert state.phase == "unknown"
+            await office.send(office.event(spool="0a1b2c3d", line=9, measured_at=old, received_at=old))
+            await until(lambda: (s := office.place()) and s.phase == "in_use", "known again")
 
     run(story())
 

@@ -137,6 +137,9 @@ def test_the_files_are_for_their_owner_and_follow_the_plan(
     assert "put server.crt and server.key beside them" in capsys.readouterr().out
     secret = [out / "passwords", out / "rules", *(out / "credentials").iterdir()]
     assert {file.stat().st_mode & 0o077 for file in secret} == {0}
+    assert main(["broker-files", str(out), "--plan", str(small_plan_file), "--names", "broker.example"]) == 0
+    assert {(out / name).stat().st_mode & 0o777 for name in ("server.crt", "authority.crt")} == {0o644}
+    assert (out / "server.key").stat().st_mode & 0o077 == 0
     plain = read_credential(out / "credentials" / "ingest.json").password
     assert plain not in (out / "passwords").read_text()
     (out / "credentials" / "gone.json").write_text("{}")

@@ -135,10 +135,8 @@ def broker(
 
 
 def _mosquitto(folder: Path, plan: FloorPlan, eventually: Eventually) -> Iterator[Broker]:
-    port, usual = free_port(), mosquitto_files.TLS_PORT
-    mosquitto_files.TLS_PORT = port
-    mosquitto_files.write_files(plan, folder)
-    mosquitto_files.TLS_PORT = usual
+    port = free_port()
+    mosquitto_files.write_files(plan, folder, reach=mosquitto_files.Reach((), port, free_port()))
     certificate(folder, "server")
     conf = folder / "mosquitto.conf"
     conf.write_text(conf.read_text() + "user root\n")  # else it drops rights and cannot read this folder

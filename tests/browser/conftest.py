@@ -208,6 +208,8 @@ class MadeSite:
     """Zones that say nothing now."""
     accounts: Any = None
     app: Any = None
+    directory: Callable[[str], Any] | None = None
+    """Makes the directory for log-in, from the address of the pages."""
     refusals: Refusals = field(default_factory=Refusals)
     http_limits: HttpLimits = field(default_factory=HttpLimits)
     _skipped_s: float = 0.0
@@ -466,6 +468,7 @@ def serve(site: MadeSite, **settings: Any) -> Iterator[None]:
             screens=site.screens,
             accounts=site.accounts,
             refusals=site.refusals,
+            directory=None if site.directory is None else site.directory(f"http://127.0.0.1:{port}"),
         )
         server = uvicorn.Server(
             http_config(app, host="127.0.0.1", port=port, refused=site.refusals.note, limits=site.http_limits)
@@ -522,11 +525,12 @@ def served() -> Callable[..., Any]:
         history: Any = None,
         screens: Any = None,
         accounts: Any = None,
+        directory: Callable[[str], Any] | None = None,
         **settings: Any,
     ) -> Iterator[MadeSite]:
         made = new_site()
         made.usage, made.desk, made.history = usage, desk, history
-        made.screens, made.accounts = screens, accounts
+        made.screens, made.accounts, made.directory = screens, accounts, directory
         made.fill()
         with serve(made, **settings):
             made.tell()

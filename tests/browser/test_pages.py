@@ -389,7 +389,7 @@ def test_release_is_asked_twice_and_goes_to_the_engine(site: Any, pages: Any, sh
     page.wait_for_timeout(500)
     assert site.requests == []
     release.click()
-    expect(page.locator("#flash")).to_have_text(f"{label}: Gelukt.")
+    expect(page.locator("#flash")).to_have_text(f"{label}: Gelukt.Ongedaan maken")
     assert [(r.place, r.action, r.role) for r in site.requests] == [
         (label.replace(".", "-"), "release", "staff")
     ]

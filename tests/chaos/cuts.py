@@ -15,31 +15,35 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from plekvrij import logs
 from tests.chaos.cut_links import Order, orders_of
 from tests.chaos.cut_player import CutFigures, CutPlayer, lines_of, merged
 from tests.chaos.town_hall import BrokerKind, HallSettings, running
-from tests.chaos.wall import ScriptScreen
+from tests.chaos.wall import ScriptScreen, WallScreen
 from tests.chaos.wires import Wire
+from workplace.floor_plan import Floor
 
 FLOORS = 3
 
 
-async def play(settings: HallSettings, orders: Sequence[Order], say: bool = True) -> CutFigures:
-    """Play the orders in one hall."""
+async def play(
+    settings: HallSettings,
+    orders: Sequence[Order],
+    screen_of: Callable[[Floor, int], WallScreen] = ScriptScreen,
+) -> CutFigures:
+    """Play the orders in one hall, where `screen_of` makes the screen of a floor that finds the pages at a port."""
     began_s = time.monotonic()
 
     def tell(line: str) -> None:
-        if say:
-            print(f"{time.monotonic() - began_s:7.1f} s  {line}", file=sys.stderr, flush=True)
+        print(f"{time.monotonic() - began_s:7.1f} s  {line}", file=sys.stderr, flush=True)
 
     async with running(settings) as hall, contextlib.AsyncExitStack() as stack:
         floors = hall.plan.floors
         wires = {floor.id: await stack.enter_async_context(Wire(hall.page_port)) for floor in floors}
-        screens = [ScriptScreen(floor, wires[floor.id].port) for floor in floors]
+        screens = [screen_of(floor, wires[floor.id].port) for floor in floors]
         return await CutPlayer(hall, screens, wires, settings.seed, tell).play(orders)
 
 

@@ -142,12 +142,13 @@ class DockNode(Process):
         while True:
             self._chance.shuffle(order)
             for channel in order:
-                if self.journal.waiting < MOST_WAITING:
+                # A movement and its end wait in the same queue, which would push edges out.
+                if self.journal.waiting < (MOST_WAITING // 2 if self.has_pir else MOST_WAITING):
                     self.toggle(channel)
+                    if self.has_pir:
+                        self.move()
                 else:
                     self.held_back += 1
-                if self.has_pir:
-                    self.move()
                 await asyncio.sleep(self._chance.uniform(0.5, 1.5) * pause_s)
             await asyncio.sleep(SETTLES_S)
 

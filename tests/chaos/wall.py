@@ -1,4 +1,4 @@
-"""Wall screens as people see them: one that keeps the rules of the page's script, written a second time, or a browser."""
+"""Wall screens as people see them: the rules of the page's script, written a second time, or a real browser."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from playwright.async_api import Page
 
 from workplace.floor_plan import Floor
 
@@ -81,7 +83,7 @@ class ScriptScreen:
 
     def _open_page(self) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self._port}/wall/{self.floor.id}"
-        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - our own pages on loopback
+        with urllib.request.urlopen(url, timeout=60) as answer:
             page = answer.read().decode()
         found = re.search(r'<script type="application/json" id="words">(.*?)</script>', page, re.DOTALL)
         assert found is not None
@@ -134,3 +136,45 @@ class ScriptScreen:
             free={zone: frame["n"] for zone, frame in zones.items()},
             grey=frozenset(zone for zone, frame in zones.items() if frame["g"]),
         )
+
+
+class BrowserScreen:
+    """The real page in a browser, read from what it draws."""
+
+    def __init__(self, floor: Floor, page: Page, port: int) -> None:
+        self.floor = floor
+        self._page = page
+        self._url = f"http://127.0.0.1:{port}/wall/{floor.id}"
+        self._places = [place.id for zone in floor.zones for place in zone.places]
+        self._is_open = False
+
+    async def run(self) -> None:
+        await self._page.goto(self._url)
+        self._is_open = True
+        await asyncio.Event().wait()
+
+    async def look(self) -> Shown:
+        if not self._is_open:
+            return Shown(is_live=False, letters={}, free={}, grey=frozenset())
+        drawn = await self._page.evaluate(_DRAWN)
+        zones = [zone.id for zone in self.floor.zones]
+        return Shown(
+            is_live=drawn["live"],
+            letters=dict(zip(self._places, drawn["letters"], strict=True)),
+            free={
+                zone: int(number) if number.isdecimal() else None
+                for zone, number in zip(zones, drawn["numbers"], strict=True)
+            },
+            grey=frozenset(zone for zone, is_old in zip(zones, drawn["old"], strict=True) if is_old),
+        )
+
+
+_DRAWN = """() => {
+  const all = (query) => [...document.querySelectorAll(query)];
+  return {
+    live: document.body.classList.contains("is-live"),
+    letters: all(".places path").map((path) => /p-(\\w)/.exec(path.getAttribute("class"))[1]),
+    numbers: all(".card .n").map((number) => number.textContent),
+    old: all(".card").map((card) => card.classList.contains("old")),
+  };
+}"""

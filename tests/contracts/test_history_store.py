@@ -24,6 +24,7 @@ from ingest.stores.history_store import (
 )
 from ingest.stores.influx_history import InfluxHistory
 from ingest.stores.influx_store import InfluxStore
+from ingest.stores.line_protocol import LineEncoder
 from ingest.stores.measurements import MEASUREMENTS
 from ingest.stores.schema import (
     DESK_LEVEL_DAYS,
@@ -39,9 +40,11 @@ from ingest.stores.schema import (
 from ingest.stores.sink import SinkRefused
 from ingest.stores.sqlite_history_store import SqliteHistoryStore
 from ingest.stores.sqlite_store import SqliteStore
+from tests.docs import board
 from tests.time_servers import PASSWORD, Influx, OutsideServer, Server, Victoria, new_database
 from workplace.errors import StoreUnavailable
 from workplace.events import Decision, HoldPhase
+from workplace.loss_events import Canary
 from workplace.ports import ZoneBin
 
 SITE = "raadhuis"
@@ -511,3 +514,26 @@ def test_a_hundred_thousand_and_one_places(rig: Rig, store: HistoryStore) -> Non
         store.append([change(f"d{n}", at, "free", zone=f"z{n % 500}") for n in numbers])
     assert rig.count("desk_state") == 100_001
     assert len(store.last_states(["z0", "z499"], NOW)) == 401
+
+
+@rigs("influxdb 1.x")
+def test_every_question_of_the_grafana_board_is_answered(rig: Rig, store: HistoryStore) -> None:
+    store.append([record for number in range(3) for record in one_of_each(number)])
+    server = InfluxStore(rig.url)
+    canary = Canary(id="canary-1", site=SITE, gateway="gw-1", at=DAY)
+    line = LineEncoder(SITE).canary(canary, 1.25)
+    assert line is not None
+    server.write(*line)
+    for question in board.influx_queries(SITE):
+        rows = server.query(question)
+        assert rows, question
+        if question.startswith(
+            "SELECT"
+        ):  # a question about a field that is not there has no answer, or only empty ones
+            assert any(
+                value is not None for row in rows for name, value in row.items() if name in FUNCTIONS
+            ), question
+    server.close()
+
+
+FUNCTIONS = {"mean", "max", "min", "sum", "percentile"}

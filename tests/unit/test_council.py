@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,11 @@ import httpx
 import msgspec
 import pytest
 
+from dashboard.accounts import book as book_module
+from dashboard.accounts.book import AccountBook, Read
+from dashboard.accounts.roles import who_may
 from dashboard.app import create_app
+from dashboard.council.reads import DayReads, by_day, by_role, kind_of
 from dashboard.council.versions import MemoryVersions, VersionFolder
 from dashboard.live_site import LiveSite
 from dashboard.settings import DashboardSettings
@@ -89,9 +94,10 @@ class FullHistory:
 class Site:
     """The application with everything filled in: places in use, an earlier policy that names places."""
 
-    def __init__(self, rules: Policy = RULES, **settings: Any) -> None:
+    def __init__(self, rules: Policy = RULES, accounts: AccountBook | None = None, **settings: Any) -> None:
         self.history = FullHistory()
         self.requests: list[Request] = []
+        self.calls = 0
         self.live = LiveSite(PLAN, StandingClock())
         before = msgspec.structs.replace(rules.settings, exempt=["3-T02", "3-T03"], mode="shadow")
         versions = MemoryVersions()
@@ -106,6 +112,7 @@ class Site:
             settings=DashboardSettings(allowed_hosts=("*",), **settings),
             rules=rules,
             versions=versions,
+            accounts=accounts,
         )
         for place in PLAN.place.values():
             self._feed(TOPICS.place_state(place.id), state_of(place))
@@ -138,9 +145,13 @@ class Site:
         path: str,
         *,
         auth: tuple[str, str] | None = None,
-        caller: str = "192.0.2.7",
+        caller: str | None = None,
         **more: Any,
     ) -> httpx.Response:
+        """Ask once; without a caller as somebody new, so that no wrong password makes the next one wait."""
+        self.calls += 1
+        caller = caller or f"198.51.{100 + self.calls // 250}.{self.calls % 250}"
+
         async def scenario() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app, client=(caller, 1))
             async with httpx.AsyncClient(
@@ -383,3 +394,125 @@ def test_old_versions_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for make in toggled:
         VersionFolder(tmp_path).note(make(), TEN)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["000006.json", "000007.json", "000008.json"]
+
+
+# Who reads
+
+AMSTERDAM = PLAN.tz
+NINE_UNIX = int((TEN - timedelta(hours=1)).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "kind"),
+    [
+        ("GET", "/staff/", "staff page: places as they are now"),
+        ("POST", "/staff/", "staff page: places as they are now"),
+        ("GET", "/staff/live", "staff page: places as they are now"),
+        ("GET", "/map/f3", "staff page: places as they are now"),
+        ("POST", "/staff/history", "history, with means of single places"),
+        ("GET", "/staff/why/d-1", "why something was decided about a place"),
+        ("GET", "/api/v1/decisions/d-1", "why something was decided about a place"),
+        ("GET", "/api/v1/places/3-T01/decisions", "decisions about a place"),
+        ("GET", "/walk/f3", "walk test of sensors"),
+        ("POST", "/api/v1/places/3-T01/requests", ""),
+        ("POST", "/staff/plan/f3", ""),
+        ("GET", "/staff/report", ""),
+        ("GET", "/staff/actions", ""),
+        ("GET", "/council/switch", ""),
+    ],
+)
+def test_what_counts_as_reading_about_a_place(method: str, address: str, kind: str) -> None:
+    assert kind_of(method, address) == kind
+
+
+def test_every_page_that_shows_places_to_a_role_is_counted() -> None:
+    """A new page below an address that needs a role is either counted, or named here as telling nothing."""
+    named = ("report", "plan", "devices", "policy", "actions", "assets", "_")
+    known = tuple(f"/staff/{name}" for name in named)
+    for address in every_get():
+        if who_may("GET", address) is not None and address.split("/")[1] in {"staff", "map", "walk", "api"}:
+            told = kind_of("GET", address)
+            assert told or address.startswith(known), address
+
+
+def test_a_page_counts_as_long_as_it_is_open_and_once_for_all_its_parts() -> None:
+    def read(minutes: int, address: str, role: Any = "staff", what: str = "GET") -> Read:
+        return Read(NINE_UNIX + 60 * minutes, role, what, address)
+
+    rows = by_day(
+        [
+            read(0, "/staff/"), read(0, "/map/f3"), read(0, "/staff/", what="POST"), read(5, "/staff/", what="POST"),
+            read(0, "/staff/history"), read(0, "/staff/plan"), read(0, "/staff/", "facility"),
+            read(60 * 24, "/staff/"), read(-60 * 9 - 5, "/staff/history"),
+        ],
+        AMSTERDAM,
+    )  # fmt: skip
+    today, live, past = (
+        TEN.date(),
+        "staff page: places as they are now",
+        "history, with means of single places",
+    )
+    assert rows == [
+        DayReads(today + timedelta(days=1), "staff", live, 1),
+        DayReads(today, "facility", live, 1),
+        DayReads(today, "staff", past, 1),
+        DayReads(today, "staff", live, 2),
+        DayReads(today - timedelta(days=1), "staff", past, 1),
+    ], "days are those of the building"
+    assert [(one.role, one.page, one.times, one.days) for one in by_role(rows)] == [
+        ("facility", live, 1, 1), ("staff", past, 2, 2), ("staff", live, 3, 2),
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, AccountBook, dict[str, str]]]:
+    """A site with accounts; staff have read about places, by addresses that name them."""
+    usual = book_module.argon2.PasswordHasher
+    book_module.argon2.PasswordHasher = lambda: usual(time_cost=1, memory_cost=8, parallelism=1)  # type: ignore[misc,assignment]
+    book = AccountBook(sqlite3.connect, tmp_path_factory.mktemp("accounts") / "accounts.db", TEN.timestamp)
+    tokens = {}
+    for name, role in (("balie-achter", "staff"), ("ondernemingsraad", "works_council")):
+        book.set_up(book.add(name, role), "kruiwagen lantaarn zeven")
+        tokens[role] = book.enter(name, "kruiwagen lantaarn zeven", "", "here")
+    site = Site(accounts=book)
+    site.hear()
+    staff = {"cookie": f"plekvrij_session={tokens['staff']}"}
+    for address in ("/map/f3", "/api/v1/places/3-T01/decisions", "/staff/why/d-1", "/staff/history?floor=f3"):
+        site.call("GET", address, headers=staff)
+    page = {**staff, "referer": "http://localhost/staff/history?floor=f3", "origin": "http://localhost"}
+    site.call("POST", "/staff/_dash-update-component", headers=page)
+    site.history.asked_about_places.clear()
+    yield site, book, tokens
+    book.close()
+    book_module.argon2.PasswordHasher = usual  # type: ignore[misc]
+
+
+def test_the_council_reads_who_read_by_role_and_never_a_name_or_a_place(watched: Any) -> None:
+    site, book, tokens = watched
+    assert any("3-T01" in row.address for row in book.log()), "the log of accounts knows"
+    headers = {"cookie": f"plekvrij_session={tokens['works_council']}"}
+    for lang in ("nl", "en"):
+        text = site.call("GET", f"/council?lang={lang}", headers=headers).text
+        assert PLACE_NAMES.findall(text) == []
+        assert "balie-achter" not in text
+    said = page_of(site)
+    for row in (
+        "besluiten over een plek 1 1 24 november 2026", "waarom iets over een plek is besloten 1 1",
+        "geschiedenis, met gemiddelden van losse plekken 1 1", "beheerpagina: plekken zoals ze nu zijn 1 1",
+    ):  # fmt: skip
+        assert row in said
+    assert "Dit systeem heeft geen accounts" not in said
+    assert "Dit systeem heeft geen accounts" in page_of(Site())
+
+
+def test_no_route_tells_an_account_of_the_council_what_happened_at_a_place(watched: Any) -> None:
+    site, _, tokens = watched
+    headers = {"cookie": f"plekvrij_session={tokens['works_council']}"}
+    addresses = every_get()
+    answers = {address: site.call("GET", address, headers=headers).status_code for address in addresses}
+    assert site.history.asked_about_places == []
+    refused = {address for address, status in answers.items() if status == 403}
+    closed = {one for one in addresses if one.startswith(("/staff", "/map/", "/walk")) or "decision" in one}
+    assert closed
+    assert closed <= refused
+    assert answers["/council"] == answers["/council/switch"] == 200

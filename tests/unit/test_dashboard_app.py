@@ -186,7 +186,11 @@ def test_what_does_not_exist_is_not_found_and_never_a_dash_page(site: Site, path
 def test_a_wish_goes_to_the_engine_as_staff_and_its_answer_comes_back() -> None:
     site = Site()
     answer = site.post("/api/v1/places/3-T01/requests", json={"action": "extend", "minutes": 60})
-    assert (answer.status_code, answer.json()) == (200, {"accepted": True, "reason": "ok"})
+    told = answer.json()
+    assert (answer.status_code, told) == (
+        200,
+        {"accepted": True, "reason": "ok", "request": site.requests[0].id},
+    )
     assert (site.requests[0].role, site.requests[0].minutes) == ("staff", 60)
     site.refuse = "no_hold"
     assert site.post("/api/v1/places/3-T01/requests", json={"action": "extend"}).status_code == 409

@@ -16,7 +16,7 @@ from ingest.stores.forwarder import LONGEST_BREATHER_S, MAX_LINES, POLL_S, Forwa
 from ingest.stores.sink import SinkRefused, SinkUnavailable
 from ingest.transitions import TransitionLog
 from workplace import policy
-from workplace.events import GatewayStatus, PlaceState
+from workplace.events import GatewayHealth, GatewayStatus, PlaceState, SensorEvent
 from workplace.floor_plan import FloorPlan
 from workplace.holds.engine import SiteEngine
 
@@ -73,27 +73,71 @@ def test_after_a_lost_connection_there_is_a_backlog_again() -> None:
 # Gateways
 
 
+def health(gateway: str = "gw-1", *, rows: int = 0, last_line: int = 0) -> GatewayHealth:
+    return GatewayHealth(
+        site="klein", gateway=gateway, at=NINE, uptime_s=1, outbox_rows=rows, outbox_oldest_s=0, clock_synced=True,
+        spool="0a1b2c3d", first_line=1, last_line=last_line,
+    )  # fmt: skip
+
+
+def plugged_in(line: int) -> SensorEvent:
+    return SensorEvent(
+        id=f"event-{line}", site="klein", gateway="gw-1", device="dsp1-1", kind="link", channel="0", value=True,
+        measured_at=NINE, clock="device", uncertainty_ms=5, received_at=NINE, spool="0a1b2c3d", line=line,
+    )  # fmt: skip
+
+
+def gone(at: float) -> GatewayWatch:
+    watch = GatewayWatch(["gw-1"], 45.0)
+    watch.begin(0.0)
+    assert watch.said(msgspec.structs.replace(ONLINE, status="offline", at=None), at)
+    return watch
+
+
 def test_silence_of_three_health_messages_is_told_once() -> None:
     watch = GatewayWatch(["gw-1", "gw-2"], 45.0)
     assert watch.newly_silent(1000.0) == [], "nobody listened yet"
     watch.begin(1000.0)
-    watch.heard("gw-2", 1040.0)
+    watch.heard(health("gw-2"), 1040.0, 0.0)
     assert watch.newly_silent(1044.9) == []
     assert watch.newly_silent(1045.0) == ["gw-1"]
     assert watch.newly_silent(1050.0) == []
     assert watch.offline == {"gw-1"}
-    assert watch.heard("gw-1", 1051.0) is True
-    assert watch.heard("gw-1", 1052.0) is False
+    assert watch.heard(health(), 1051.0, 0.0) is True
+    assert watch.heard(health(), 1052.0, 0.0) is False
     assert watch.offline == set()
 
 
 def test_a_gateway_that_said_goodbye_is_not_silent() -> None:
-    watch = GatewayWatch(["gw-1"], 45.0)
-    watch.begin(0.0)
-    watch.said(msgspec.structs.replace(ONLINE, status="offline", at=None), 1.0)
+    watch = gone(1.0)
     assert watch.newly_silent(99.0) == []
     watch.said(ONLINE, 100.0)
+    watch.heard(health(), 100.0, 0.0)
     assert watch.newly_silent(145.0) == ["gw-1"]
+
+
+def test_a_gateway_that_comes_back_is_gone_until_what_it_kept_is_here() -> None:
+    watch = gone(1.0)
+    assert watch.said(ONLINE, 60.0) is False, "it says so before its outbox is sent"
+    assert watch.heard(health(rows=3, last_line=9), 60.1, 0.0) is False
+    assert watch.heard(plugged_in(7), 60.2, 40.0) is False
+    assert watch.heard(plugged_in(8), 60.2, 20.0) is False
+    assert watch.offline == {"gw-1"}
+    assert watch.heard(plugged_in(9), 60.2, 10.0) is True
+    assert watch.offline == set()
+    assert watch.said(ONLINE, 61.0) is True, "a greeting of one that was not gone counts at once"
+
+
+def test_a_fresh_event_proves_that_everything_before_it_is_here() -> None:
+    watch = gone(1.0)
+    assert watch.heard(plugged_in(3), 60.0, 30.0) is False
+    assert watch.heard(plugged_in(4), 60.0, 0.2) is True
+
+
+def test_a_gateway_that_counts_no_lines_is_back_with_its_first_health() -> None:
+    watch = gone(1.0)
+    unnumbered = msgspec.structs.replace(health(rows=3), spool=None, last_line=None)
+    assert watch.heard(unnumbered, 60.0, 0.0) is True
 
 
 # The time of the core

@@ -134,8 +134,16 @@
     if (!event.target.closest) return;
     const path = event.target.closest("#map .p"), button = event.target.closest("button[data-action]");
     if (path) choose(path);
-    if (button) tell("act", { action: button.dataset.action, place: button.dataset.for, at: now() });
+    if (button) tell("act", { action: button.dataset.action, place: button.dataset.for, request: button.dataset.request || "", at: now() });
   });
+
+  // Where staff can take something back, the button goes when its time is over; the engine refuses later ones anyway.
+  let undo = null, undoAt = 0;
+  function watchUndo() {
+    const button = document.querySelector("#flash button[data-lasts]");
+    if (button !== undo) { undo = button; undoAt = now(); }
+    if (button && now() - undoAt > 1000 * button.dataset.lasts) button.hidden = true;
+  }
   document.addEventListener("keydown", (event) => {
     const path = event.target.closest && event.target.closest("#map .p");
     if (!path) return;
@@ -152,6 +160,6 @@
     const element = document.getElementById("map");
     if (element && element.dataset.floor && element !== map) start(element);
   }).observe(document.documentElement, { childList: true, subtree: true });
-  setInterval(() => { leaveList(); if (map) watch(); }, 1000);
+  setInterval(() => { leaveList(); watchUndo(); if (map) watch(); }, 1000);
   setInterval(() => { if (source && now() - heardAt > SILENT_MS) { heardAt = now() + 5000; connect(); } }, 1000);
 })();
