@@ -60,6 +60,8 @@ _GUARDED: Responses = {
 _FOR_STAFF: Responses = {
     401: {"description": "The password of staff is needed", **_TEXT},
     403: {"description": "From another site, or no password is set and not from this machine", **_TEXT},
+    413: {"description": "More was sent than any call needs", **_TEXT},
+    429: {"description": "Too many wrong passwords: `Retry-After` says how long to wait, s", **_TEXT},
 }
 _PASSWORD: dict[str, Any] = {"security": [{"staff": []}]}
 

@@ -152,7 +152,7 @@ def test_it_does_so_while_the_history_cannot_be_read(case: schemathesis.Case) ->
 def test_it_does_so_for_who_knows_no_password(case: schemathesis.Case) -> None:
     ask(case, {}, [unsupported_method])  # 401 comes before 405
     if "security" in case.operation.definition.raw and case.method == case.operation.method.upper():
-        assert case.call().status_code == 401
+        assert case.call().status_code in {401, 429}  # who guesses waits
 
 
 def test_an_address_that_exists_says_what_may_be_asked_of_it() -> None:
