@@ -138,7 +138,7 @@ async def go_on(image: Path, promises: Promises, where: str) -> None:
             clock.at += timedelta(minutes=10)
             await way.report()
             assert (await outbox.stats()).rows == 0, f"{where}: the outbox keeps what the site has"
-            assert book.losses.missing == 0, f"{where}: lines are missing"
+            assert book.report("live").lines_missing == 0, f"{where}: lines are missing"
             assert ids_of(image) == Counter(event(number).id for number in range(made)), where
 
 
