@@ -24,6 +24,7 @@ from dashboard.live_feed import LiveFeed
 from dashboard.live_site import LiveSite
 from dashboard.requests import RequestUnanswered, new_request_id
 from dashboard.settings import DashboardSettings
+from dashboard.staff_views import STAFF_VIEWS
 from dashboard.static_files import StaticFilesBundle
 from dashboard.view_models import FloorView, view_floor
 from workplace.errors import BrokerUnreachable
@@ -142,6 +143,7 @@ def make_templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["may_open"] = may_open
+    environment.globals["staff_views"] = STAFF_VIEWS
     environment.globals["icon"] = lambda name: Markup(glyphs.icon_svg(name))  # noqa: S704
     environment.globals["place_glyph"] = lambda letter: Markup(glyphs.place_svg(letter))  # noqa: S704
     return environment

@@ -75,6 +75,8 @@ def make_health(
         pause_causes=report.pause_causes,
         is_subscribed=is_subscribed,
         receipts=True,
+        lost_events=report.lost_events,
+        loss_records=report.loss_records,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -17,6 +18,9 @@ from workplace.loss_events import Spool as SpoolId
 from workplace.ports import Clock
 
 log = structlog.get_logger()
+
+#: A record that is told twice counts once; remembering fewer would count again what comes late, more is only memory.
+_REMEMBERED = 10_000
 
 
 class _Waybill(msgspec.Struct):
@@ -45,11 +49,17 @@ class LossBook:
         self._notes: list[LineNote] = []
         self._marks: list[LineMark] = []
         self._gaps: list[GapRecord] = []
+        self._known: dict[str, None] = {}
+        self._lost: Counter[str] = Counter()
+        self._records: Counter[str] = Counter()
 
-    @property
-    def missing(self) -> int:
-        """How many lines are neither here nor explained."""
-        return self._ledger.missing
+    def numbers(self) -> dict[str, Any]:
+        """Return the fields of a report that are about losses; by cause since this process started."""
+        return {
+            "lines_missing": self._ledger.missing,
+            "lost_events": dict(self._lost),
+            "loss_records": dict(self._records),
+        }
 
     def load(self, store: LossStore) -> None:
         """Begin with what was committed last."""
@@ -65,6 +75,7 @@ class LossBook:
     def gap(self, gap: GapRecord) -> None:
         """Note a record of something missing."""
         self._gaps.append(gap)
+        self._count(gap)
         self._ledger.explained(gap, self._clock.now())
         if gap.spool is not None and gap.line is not None:
             self._arrived(gap.gateway, gap.spool, gap.line, "gap")
@@ -90,6 +101,7 @@ class LossBook:
         records = self._ledger.heard(health, self._clock.now())
         for record in records:
             log.error("lines_lost", gateway=record.gateway, cause=record.cause, count=record.count)
+            self._count(record)
         self._gaps += records
         if health.spool is not None and health.last_line is not None:
             self._marks.append(LineMark(health.spool, bin_ms, health.last_line))
@@ -105,6 +117,15 @@ class LossBook:
     def receipts(self, *, everything: bool = False) -> list[Receipt]:
         """Return receipts for what was committed since the last call, or for all outboxes in use."""
         return self._ledger.receipts(everything=everything)
+
+    def _count(self, gap: GapRecord) -> None:
+        if gap.id in self._known:
+            return
+        self._known[gap.id] = None
+        if len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._records[gap.cause] += 1
+        self._lost[gap.cause] += gap.count
 
     def _arrived(
         self, gateway: str, spool: str, line: int, what: str | None, delay_s: float | None = None

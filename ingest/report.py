@@ -19,6 +19,8 @@ class WorkerReport:
         decision_digest: one number for all decisions so far, see `workplace.holds.digest`.
         last_night: the newest day whose night is done, year-month-day; empty before the first.
         lines_missing: lines of gateways' outboxes that are neither stored nor explained, some of them under way.
+        lost_events, loss_records: what is known to be lost since the start, by cause: events, and how often; of some
+            losses nobody knows how many events they were.
         alarm: what a person must know, empty when all is well.
         beat_at: real time of the worker's last sign of life.
     """
@@ -42,5 +44,7 @@ class WorkerReport:
     decision_digest: str = ""
     last_night: str = ""
     lines_missing: int = 0
+    lost_events: dict[str, int] = field(default_factory=dict)
+    loss_records: dict[str, int] = field(default_factory=dict)
     alarm: str = ""
     beat_at: float | None = None

@@ -141,7 +141,7 @@ class SiteBook:
             paused=any(zone.paused for zone in zones),
             pause_causes=causes,
             decision_digest=engine.digest,
-            lines_missing=self.losses.missing,
+            **self.losses.numbers(),
             last_night="" if self._nights is None else self._nights.last_done,
             beat_at=self._monotonic(),
         )

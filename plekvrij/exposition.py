@@ -154,6 +154,11 @@ def ingest_metrics(health: IngestHealth) -> Iterator[Metric]:
     yield _counted(
         "plekvrij_ingest_quarantined", "Messages set aside, by reason.", "reason", health.quarantined
     )
+    for name, text, numbers in (
+        ("lost_events", "Events known to be lost, by cause.", health.lost_events),
+        ("loss_records", "Records of losses, by cause.", health.loss_records),
+    ):
+        yield _counted(f"plekvrij_ingest_{name}", text, "cause", numbers)
     if health.last_event_age_s is not None:
         yield _gauge(
             "plekvrij_ingest_last_event_age_seconds",

@@ -221,6 +221,14 @@ ROWS: tuple[tuple[str, Sequence[Panel]], ...] = (
         "Losses by cause",
         (
             Panel(
+                "Lost, by cause",
+                "In an hour: events known to be lost, and records; of some losses nobody knows how many they were.",
+                (
+                    prom("increase(plekvrij_ingest_lost_events_total[1h])", "{{cause}}, events"),
+                    prom("increase(plekvrij_ingest_loss_records_total[1h])", "{{cause}}, records"),
+                ),
+            ),
+            Panel(
                 "Set aside, by reason",
                 "Messages in quarantine, in an hour.",
                 (prom("increase(plekvrij_ingest_quarantined_total[1h])", "{{reason}}"),),

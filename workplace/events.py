@@ -349,6 +349,10 @@ class IngestHealth(Message, frozen=True, kw_only=True, tag="ingest_health"):
     is published there now is kept for ingest. Gateways send events only after they have heard this."""
     receipts: bool = False
     """Ingest says what it has on disk (`Receipt`); where it does not, gateways must believe the broker."""
+    lost_events: dict[str, int] = {}  # noqa: RUF012  (msgspec gives each message its own)
+    """Known to be lost since the start, by cause (`GapRecord`)."""
+    loss_records: dict[str, int] = {}  # noqa: RUF012
+    """How often, by cause; of some losses nobody knows how many events they were."""
 
 
 class ChannelHealth(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,15 +11,12 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from dashboard.guard import current_language
-from dashboard.i18n import N_, Words, words
+from dashboard.i18n import Words, words
 from dashboard.page_context import PageContext
 from dashboard.reports.month import Month, choices, parse_month, read_month
 from dashboard.reports.pdf import make_pdf
 from dashboard.reports.sheet import Sheet, make_sheet, month_name
 from workplace.errors import SettingInvalid, StoreUnavailable
-
-#: The pages of the bar on top: address and word.
-_VIEWS = (("/staff/", N_("Now")), ("/staff/history", N_("History")), ("/staff/report", N_("Report")))
 
 
 def make_router(context: PageContext) -> APIRouter:
@@ -37,7 +34,6 @@ def make_router(context: PageContext) -> APIRouter:
             "reports/report.html",
             sheet=sheet,
             css=None,
-            views=_VIEWS,
             month=str(asked),
             months=[(str(one), month_name(one, said)) for one in _choices(context)],
         )

@@ -9,8 +9,9 @@ from dash import dcc, html
 
 from dashboard.accounts.roles import may_open
 from dashboard.glyphs import PLACE_PATH, StateLetter
-from dashboard.i18n import LANGUAGES, N_, Words
+from dashboard.i18n import LANGUAGES, Words
 from dashboard.page_context import PageContext
+from dashboard.staff_views import NOW, STAFF_VIEWS
 from dashboard.wording import letter_text
 from workplace.floor_plan import Floor
 
@@ -19,15 +20,6 @@ _LEGEND: tuple[StateLetter, ...] = ("f", "u", "j", "r", "x", "e")
 _CHART_EVERY_MS = 60_000
 #: Parts of the page that come as markup (`markup`), because they have many cells.
 DRAWN = ("holds", "all-places", "gateways", "channels", "day-table")
-#: The pages of the top bar: address and word.
-VIEWS = (
-    ("/staff/", N_("Now")),
-    ("/staff/history", N_("History")),
-    ("/staff/report", N_("Report")),
-    ("/staff/plan", N_("Floor plan")),
-    ("/staff/devices", N_("Devices")),
-    ("/staff/policy", N_("Policy")),
-)
 
 
 def drawn_id(part: str) -> str:
@@ -67,7 +59,7 @@ def page(context: PageContext, floor: Floor, said: Words) -> Any:
             dcc.Store(id="pending"),
             dcc.ConfirmDialog(id="confirm"),
             html.Div(id="flash", className="st-flash", role="status", **aria(live="polite")),
-            top_bar(context, floor, said, VIEWS[0][0], live=_live_state(said)),
+            top_bar(context, floor, said, NOW, live=_live_state(said)),
             html.Main(
                 [
                     html.H1(
@@ -98,7 +90,7 @@ def top_bar(
     """Return the bar on top: which page, which floor, which language.
 
     Args:
-        view: address of this page, one of `VIEWS`.
+        view: address of this page, one of `STAFF_VIEWS`.
         asked: what else stands in the address, as `&days=7`; floors and languages keep it.
         live: how old the data is, where a page is live.
     """
@@ -120,7 +112,7 @@ def top_bar(
             html.Nav(
                 [
                     link(said(word), f"{path}{to(here.id, said.language)}", is_current=path == view)
-                    for path, word in VIEWS
+                    for path, word in STAFF_VIEWS
                     if may_open(path)
                 ],
                 className="st-nav",

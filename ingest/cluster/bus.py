@@ -31,6 +31,8 @@ ACK_WAIT_S = 5.0
 MAX_UNDER_WAY = 10_000
 #: A write was refused because another one came first: JSStreamWrongLastSequenceErrF and its constant form.
 _WRONG_LAST = {10071, 10164}
+#: JSNoMessageFoundErr.
+_NO_MESSAGE = 10037
 _READ_AT_ONCE = 200
 
 
@@ -223,10 +225,12 @@ class Bus:
                 return await ask()
         except (nats.js.errors.KeyNotFoundError, nats.js.errors.NoKeysError) as error:
             raise KeyError(str(error)) from error
+        except nats.js.errors.KeyWrongLastSequenceError as error:
+            raise WrongLast(str(error)) from error
         except nats.js.errors.APIError as error:
             if error.err_code in _WRONG_LAST:
                 raise WrongLast(str(error)) from error
-            if error.err_code == 10037:  # JSNoMessageFoundErr
+            if error.err_code == _NO_MESSAGE:
                 raise KeyError(str(error)) from error
             raise BrokerUnreachable(self._url, str(error)) from error
         except (nats.errors.Error, TimeoutError, OSError) as error:

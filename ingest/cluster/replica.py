@@ -6,7 +6,9 @@ Lives on the worker's thread, beside the store; the log lives on the event loop.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import time
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from pathlib import Path
@@ -24,6 +26,9 @@ log = structlog.get_logger(__name__)
 #: A base is laid down when the log since the last one has this many bytes, and as many as the base. Lower: more is
 #: copied. Higher: a successor reads longer.
 BASE_AFTER_BYTES = 64 * 1024 * 1024
+#: And this long after it was taken over, and then every so often, s: the log holds what was deleted from the database
+#: meanwhile. Lower: more is copied. Higher: deleted rows of places are somewhere for longer.
+FIRST_BASE_S, BASE_EVERY_S = 600.0, 86_400.0
 #: A reader kept the log from being cut: try again after so many commits.
 _TRY_AGAIN_COMMITS = 500
 
@@ -50,6 +55,7 @@ class Replica:
         self._since_base = 0
         self._generation = 0
         self._next_try = 0
+        self._base_due_s = math.inf
         self._laying: Future[None] | None = None
 
     async def take(self) -> Restored:
@@ -59,6 +65,7 @@ class Replica:
         restored = await self._log.take(self._database, self._bring_in)
         self._generation = self._log.generation
         self._since_base = restored.bytes
+        self._base_due_s = time.monotonic() + FIRST_BASE_S
         return restored
 
     def _bring_in(self, database: Path) -> None:
@@ -92,8 +99,12 @@ class Replica:
         for record in self._new_records():
             self._wait(self._log.write(record))
         self._next_try -= 1
-        is_enough = self._since_base > max(self._base_after_bytes, self._base_bytes())
-        if is_enough and self._next_try <= 0 and (self._laying is None or self._laying.done()):
+        is_long = self._since_base > max(self._base_after_bytes, self._base_bytes())
+        if (
+            (is_long or time.monotonic() >= self._base_due_s)
+            and self._next_try <= 0
+            and (self._laying is None or self._laying.done())
+        ):
             self._begin_base()
 
     def _base_bytes(self) -> int:
@@ -128,6 +139,7 @@ class Replica:
             return
         self._generation += 1
         self._salts, self._sent_upto, self._since_base = b"", 0, 0
+        self._base_due_s = time.monotonic() + BASE_EVERY_S
         assert self._loop is not None  # noqa: S101 - set by `take`, before anybody can commit
         self._laying = asyncio.run_coroutine_threadsafe(self._lay_base(self._generation), self._loop)
 

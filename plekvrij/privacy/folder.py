@@ -23,6 +23,20 @@ def _files(desk_level_days: int) -> Iterator[tuple[str, Holding]]:
         ),
     )
     yield (
+        "partition-*/*",
+        Holding(
+            "partition-*/",
+            "place",
+            Both(
+                "Waar meer werkers de verdiepingen delen: de databases van hun verdiepingen. Wat daarin gewist is, is"
+                " uiterlijk een dag later ook uit hun logboek in het cluster.",
+                "Where several workers share the floors: the databases of their floors. What is deleted there is gone"
+                " from their log in the cluster a day later at most.",
+            ),
+            None,
+        ),
+    )
+    yield (
         "channels.db",
         Holding(
             "channels.db",

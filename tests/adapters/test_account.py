@@ -190,3 +190,24 @@ def _gaps(folder: Path) -> list[dict[str, object]]:
         found = [json.loads(bytes(body)) for (body,) in database.execute("SELECT body FROM gap").fetchall()]
     database.close()
     return found
+
+
+def test_losses_are_counted_by_cause_and_one_that_is_told_twice_once(site: Site) -> None:
+    told = GapRecord(
+        id="gap-0002",
+        **ORIGIN,
+        cause="gateway_down",
+        count=0,
+        from_at=NINE,
+        to_at=site.clock.at,
+        spool=SPOOL,
+        line=12,
+    )
+    site.take(told)
+    site.take(told)
+    site.take(site.health(14, 13))  # 13 is nowhere
+    assert site.book.numbers() == {
+        "lines_missing": 0,
+        "lost_events": {"outbox_full": 2, "gateway_down": 0, "store_lost": 1},
+        "loss_records": {"outbox_full": 1, "gateway_down": 1, "store_lost": 1},
+    }

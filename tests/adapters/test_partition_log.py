@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.cluster.bus import Bus, connected
+from ingest.cluster.bus import Bus, WrongLast, connected
 from ingest.cluster.partition_log import PartitionLog, all_subjects_of, stream_of
 from ingest.cluster.replica import Replica
 from ingest.cluster.wal import Kind, Record, unpack
@@ -147,6 +147,25 @@ def test_a_long_log_is_cut_and_the_database_is_whole_again(cluster: Cluster, tmp
         async for _, data in bus.read(stream_of(SITE), f"plekvrij-log.{SITE}.3.log", last.number):
             return unpack(data).generation > generation
         return False
+
+    play(cluster, story)
+
+
+def test_a_lease_is_one_workers_until_he_drops_it(cluster: Cluster) -> None:
+    async def story(bus: Bus) -> None:
+        table = await bus.make_table("LEASES-TEST", 60.0)
+        first = await bus.hold(table, "partition.3", "a", None)
+        with pytest.raises(WrongLast):
+            await bus.hold(table, "partition.3", "b", None)
+        renewed = await bus.hold(table, "partition.3", "a", first)
+        with pytest.raises(WrongLast):
+            await bus.hold(table, "partition.3", "a", first)
+        assert await bus.entry(table, "partition.3") == ("a", renewed)
+        assert await bus.entries(table) == {"partition.3": "a"}
+        await bus.drop(table, "partition.3", renewed)
+        assert await bus.entry(table, "partition.3") is None
+        assert await bus.entries(table) == {}
+        assert await bus.hold(table, "partition.3", "b", None) > renewed
 
     play(cluster, story)
 

@@ -171,6 +171,7 @@ class CutPlayer:
             self._tell(f"{cut.name}: grey after {grey_s:.1f} s, right again after {tally.right_s[-1]:.1f} s")
         else:
             self.figures.troubles.append(f"{cut.name}: still {', '.join(self._untrue())}")
+            self._tell(self.figures.troubles[-1])
 
     # people
 

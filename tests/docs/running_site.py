@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -197,11 +198,13 @@ def active_policy(site: str) -> dict[str, Any]:
     return settings | {"consent": consent}
 
 
-def until(condition: Any, what: str) -> Any:
+def until(condition: Any, what: Callable[[], object] | str) -> Any:
     """Return what `condition` gives as soon as it is true; what a site says once a minute may be waited for."""
     end = time.monotonic() + 2 * PATIENCE_S
     while not (found := condition()):
-        assert time.monotonic() < end, f"{what} did not come true within {2 * PATIENCE_S:g} s"
+        assert time.monotonic() < end, (
+            f"{what if isinstance(what, str) else what()} did not come true within {2 * PATIENCE_S:g} s"
+        )
         time.sleep(0.05)
     return found
 

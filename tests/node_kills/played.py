@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -216,10 +217,11 @@ async def play(
     """
     dice = random.Random(1)
     async with Stage(folder, plan, rate_hz, tell) as stage:
-        for number, what in enumerate(kills):
+        nodes, workers = itertools.cycle(range(3)), itertools.cycle(range(2))
+        for what in kills:
             if what == "node":
-                await stage.kill_node(number % 3, revive=revive)
+                await stage.kill_node(next(nodes), revive=revive)
             else:
-                await stage.kill_worker(number % 2, revive=revive)
+                await stage.kill_worker(next(workers), revive=revive)
             await asyncio.sleep(dice.uniform(0.5, 2.0))
         return await stage.finish()

@@ -11,12 +11,13 @@ from dashboard.i18n import Words
 from dashboard.page_context import PageContext
 from dashboard.staff.history import figures, heat, says, tables
 from dashboard.staff.history.report import PERIODS, PLACE_DAYS, Report, read_report
-from dashboard.staff.layout import VIEWS, aria, drawn_id, top_bar
+from dashboard.staff.layout import aria, drawn_id, top_bar
 from dashboard.staff.markup import markup
+from dashboard.staff_views import HISTORY
 from workplace.errors import StoreUnavailable
 from workplace.floor_plan import Floor
 
-HISTORY_PATH = VIEWS[1][0]
+HISTORY_PATH = HISTORY
 #: Charts of the page, in the order of `_FIGURES`.
 CHARTS = ("history-days", "history-held", "history-holds")
 _FIGURES: tuple[Callable[[Report, Words], dict[str, Any]], ...] = (
