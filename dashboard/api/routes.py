@@ -42,7 +42,7 @@ from workplace.errors import StoreUnavailable
 from workplace.events import Decision
 
 #: Ingest speaks every few seconds; past this it is silent, s.
-INGEST_SILENT_S = 20.0
+INGEST_SILENT_S = 15.0
 PREFIX = "/api/v1"
 
 Responses = dict[int | str, dict[str, Any]]

@@ -170,7 +170,11 @@ async def _lose_ingest(site: Lost, page: Page) -> None:
     await expect(page.locator("#band-title")).to_contain_text("Stand van", timeout=LIMIT_S * 1000)
     await expect(page.locator("body.is-stale .band")).to_be_visible()
     print(f"ingest lost: the wall says so after {time.monotonic() - began:.1f} s", file=sys.stderr)
-    assert (await site.api.get("health"))["status"] == "down"
+
+    async def is_down() -> bool:
+        return bool((await site.api.get("health"))["status"] == "down")
+
+    await site.wait(is_down, LIMIT_S, "the interface says so too")
     await ingest.start()
     began = time.monotonic()
     await expect(page.locator("body.is-live")).to_be_visible(timeout=30_000)

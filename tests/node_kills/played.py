@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingest.cluster.bus import connected
+from ingest.cluster.bus import Bus, connected
 from ingest.cluster.floors import partitions_of
 from ingest.cluster.partition_log import PartitionLog
 from ingest.cluster.replica import Replica
@@ -20,6 +20,7 @@ from plekvrij.credentials import read_credential
 from plekvrij.process_tree import Child
 from tests.nats_cluster import Cluster
 from tests.node_kills.gateways import SpeakingGateway
+from workplace.errors import BrokerUnreachable
 from workplace.floor_plan import FloorPlan, load
 
 PATIENCE_S = 90.0
@@ -169,8 +170,7 @@ class Stage:
         async with connected(self.cluster.client_url, known.user, known.password) as bus:
             for number in partitions_of(self.plan):
                 file = self._folder / "read-back" / f"{number}" / "site.db"
-                log = PartitionLog(bus, self.plan.site, number, "reader")
-                await Replica(log, sqlite_driver.connect, file).take()
+                await self._restored(bus, number, file)
                 stored += self._read(file)
         ids = {event for _, event, _ in stored}
         sent = [event for gateway in self.gateways for event in gateway.sent]
@@ -178,6 +178,19 @@ class Stage:
         figures.missing = len(set(sent) - ids)
         figures.out_of_order = _backwards([(sensor, line) for sensor, _, line in stored])
         figures.stored_twice = len(stored) - len(ids)
+
+    async def _restored(self, bus: Bus, number: int, file: Path) -> None:
+        """Take a partition as a worker does, who tries again while the servers choose leaders."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            log = PartitionLog(bus, self.plan.site, number, "reader")
+            try:
+                await Replica(log, sqlite_driver.connect, file).take()
+            except BrokerUnreachable:
+                assert time.monotonic() < deadline, f"partition {number} cannot be read back"
+                await asyncio.sleep(0.2)
+            else:
+                return
 
     def _read(self, file: Path) -> list[tuple[str, str, int]]:
         connection = sqlite_driver.connect(str(file))

@@ -104,8 +104,8 @@ def view(snapshot: SiteSnapshot, floor: str = "f3") -> FloorView:
 @pytest.mark.parametrize(
     ("age_s", "waited_s", "then"),
     [
-        pytest.param(20.0, 999, "live", id="twenty seconds of silence is still live"),
-        pytest.param(20.1, 999, "stale", id="after that it is old"),
+        pytest.param(15.0, 999, "live", id="fifteen seconds of silence is still live"),
+        pytest.param(15.1, 999, "stale", id="after that it is old"),
         pytest.param(120.0, 999, "stale", id="up to two minutes an old number is shown grey"),
         pytest.param(120.1, 999, "off", id="after two minutes no number is shown"),
         pytest.param(None, 5, "stale", id="only retained words: old from the start"),
