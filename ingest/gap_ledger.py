@@ -75,6 +75,11 @@ class GapLedger:
         """How many lines are neither here nor explained: under way, or lost without a word."""
         return sum(spool.missing for spool in self._spools.values())
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether no outbox in use misses a line before one that is here."""
+        return not any(spool.missing for spool in self._spools.values() if not spool.is_closed)
+
     def arrived(self, gateway: str, spool: str, line: int, at: datetime) -> bool:
         """Note that a line was taken in; True when it was not settled before. No gateway speaks for another."""
         books = self._books(gateway, spool, at)

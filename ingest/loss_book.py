@@ -61,6 +61,11 @@ class LossBook:
             "loss_records": dict(self._records),
         }
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether no line is missing before one that is here, in any outbox in use."""
+        return self._ledger.is_whole
+
     def load(self, store: LossStore) -> None:
         """Begin with what was committed last."""
         self._ledger = GapLedger(self._site, store.spools())

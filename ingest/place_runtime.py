@@ -33,6 +33,10 @@ QUIET_S = 1.0
 FRESH_S = 2.0
 #: Longest wait for quiet, s of real time: a building that never is quiet must be decided about too.
 LONGEST_CATCH_UP_S = 30.0
+#: Longest wait for lines of gateways that are missing in between, s of real time: NATS sends what is new at once, and
+#: again what was under way on a lost connection after its `ack_wait` of 10 s. Lower: places come back as they were
+#: before the cut. Higher: a line that is lost holds up the start.
+LONGEST_REDELIVERY_S = 12.0
 #: Longest stop that is lived through afterwards instead of being forgotten, s of real time. Lower: a reboot
 #: costs knowledge. Higher: a broker that dropped messages meanwhile (Mosquitto keeps 1,000 as shipped) makes
 #: us release places on silence that was none.
@@ -124,11 +128,17 @@ class CatchUp:
         """Messages came that had waited for us."""
         self._busy_at = at
 
-    def ended(self, at: float) -> bool:
-        """Return True once: at the moment when catching up is over."""
+    def ended(self, at: float, *, is_whole: bool) -> bool:
+        """Return True once: at the moment when catching up is over.
+
+        Args:
+            is_whole: no line of a gateway is missing before one that is here: nothing older is still under way.
+        """
         if self.is_live or self._subscribed_at is None:
             return False
-        is_over = at - self._busy_at >= QUIET_S or at - self._subscribed_at >= LONGEST_CATCH_UP_S
+        waited_s = at - self._subscribed_at
+        is_quiet = at - self._busy_at >= QUIET_S and (is_whole or waited_s >= LONGEST_REDELIVERY_S)
+        is_over = is_quiet or waited_s >= LONGEST_CATCH_UP_S
         self.is_live = is_over
         return is_over
 

@@ -96,7 +96,7 @@ class IngestWorker:
         if batches:
             self._take_in(batches)
         now = self._monotonic()
-        if self._inbox.is_empty and self._catch_up.ended(now):
+        if self._inbox.is_empty and not self._catch_up.is_live and self._has_caught_up(now):
             self._go_live(now)
         if self._catch_up.is_live and self._inbox.is_empty:
             self._wake(now)
@@ -107,6 +107,9 @@ class IngestWorker:
         if now >= self._next_tick:
             self._next_tick = now + TICK_S
             self._tick(now)
+
+    def _has_caught_up(self, now: float) -> bool:
+        return self._catch_up.ended(now, is_whole=self._book.losses.is_whole)
 
     def _patience_s(self) -> float:
         """Return how long to wait for messages before something else is due, s of real time."""

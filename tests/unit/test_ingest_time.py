@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.place_runtime import LONGEST_REPLAY_S, CatchUp, Changes, GatewayWatch, PlaceRuntime
+from ingest.place_runtime import (
+    LONGEST_REDELIVERY_S,
+    LONGEST_REPLAY_S,
+    CatchUp,
+    Changes,
+    GatewayWatch,
+    PlaceRuntime,
+)
 from ingest.stores.forwarder import LONGEST_BREATHER_S, MAX_LINES, POLL_S, Forwarder, OutboxRow
 from ingest.stores.sink import SinkRefused, SinkUnavailable
 from ingest.transitions import TransitionLog
@@ -43,13 +50,23 @@ STATE = PlaceState(
 
 def test_catching_up_ends_after_a_second_of_quiet() -> None:
     catch_up = CatchUp()
-    assert not catch_up.ended(100.0), "before the subscription stands nothing is known"
+    assert not catch_up.ended(100.0, is_whole=True), "before the subscription stands nothing is known"
     catch_up.subscribed(100.0)
     catch_up.busy(100.8)
-    assert not catch_up.ended(101.7)
-    assert catch_up.ended(101.8)
+    assert not catch_up.ended(101.7, is_whole=True)
+    assert catch_up.ended(101.8, is_whole=True)
     assert catch_up.is_live
-    assert not catch_up.ended(102.0), "it ends once"
+    assert not catch_up.ended(102.0, is_whole=True), "it ends once"
+
+
+def test_while_an_older_line_is_under_way_nothing_is_told_of_what_came_after_it() -> None:
+    catch_up = CatchUp()
+    catch_up.subscribed(0.0)
+    assert not catch_up.ended(5.0, is_whole=False)
+    assert catch_up.ended(5.1, is_whole=True)
+    catch_up.subscribed(100.0)
+    assert not catch_up.ended(100.0 + LONGEST_REDELIVERY_S - 0.1, is_whole=False)
+    assert catch_up.ended(100.0 + LONGEST_REDELIVERY_S, is_whole=False), "what is lost holds up nobody"
 
 
 def test_a_backlog_that_never_ends_is_cut_off_after_half_a_minute() -> None:
@@ -57,17 +74,17 @@ def test_a_backlog_that_never_ends_is_cut_off_after_half_a_minute() -> None:
     catch_up.subscribed(0.0)
     for tenths in range(299):
         catch_up.busy(tenths / 10)
-        assert not catch_up.ended(tenths / 10)
-    assert catch_up.ended(30.0)
+        assert not catch_up.ended(tenths / 10, is_whole=True)
+    assert catch_up.ended(30.0, is_whole=True)
 
 
 def test_after_a_lost_connection_there_is_a_backlog_again() -> None:
     catch_up = CatchUp()
     catch_up.subscribed(0.0)
-    assert catch_up.ended(1.0)
+    assert catch_up.ended(1.0, is_whole=True)
     catch_up.subscribed(500.0)
     assert not catch_up.is_live
-    assert catch_up.ended(501.0)
+    assert catch_up.ended(501.0, is_whole=True)
 
 
 # Gateways
