@@ -24,7 +24,8 @@ from dashboard.plan_editor.store import PlanFolder
 from dashboard.wall.screen_links import ScreenLinks, add_screen
 from plekvrij.devices_command import replace_file
 from plekvrij.http_limits import HttpLimits
-from tests.browser.conftest import CHROMIUM, FLAGS, MORNING, MadeClock, MadeSite, serve
+from tests.browser.conftest import FLAGS, MORNING, MadeClock, MadeSite, serve
+from tests.browsers import CHROMIUM
 from workplace import floor_plan
 
 ROOT = Path(__file__).parents[2]

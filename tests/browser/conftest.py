@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import shutil
 import socket
 import threading
 import time
@@ -32,6 +31,7 @@ from dashboard.walk.session import Walks
 from dashboard.walk.store import MemoryWalks
 from plekvrij.dashboard_process import http_config
 from plekvrij.http_limits import HttpLimits
+from tests.browsers import CHROMIUM
 from workplace import codec, floor_plan, policy
 from workplace.events import (
     ChannelHealth,
@@ -56,7 +56,6 @@ from workplace.sensor_grades import GradeName, SensorGrade
 from workplace.topics import Topics
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
     "--headless",
     "--no-sandbox",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import async_playwright
 
+from tests.browsers import CHROMIUM
 from tests.chaos.cut_links import SCREEN, Order
 from tests.chaos.cut_player import CutFigures, lines_of, merged
 from tests.chaos.cuts import play
@@ -16,7 +17,6 @@ from tests.chaos.town_hall import HallSettings
 from tests.chaos.wall import BrowserScreen, ScriptScreen, WallScreen
 from workplace.floor_plan import Floor
 
-CHROMIUM = "/usr/bin/chromium"
 #: At the same time in halls of their own, of which every floor has one node; the parts of the first are cut together.
 HALLS = ((3, ("sensor", "gateway", SCREEN)), (1, ("broker",)), (1, ("ingest",)))
 

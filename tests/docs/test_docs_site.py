@@ -15,6 +15,8 @@ import pytest
 from babel.messages.pofile import read_po
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.browsers import CHROMIUM
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 #: What a browser fetches by itself; a link in the text is fetched by nobody but the reader.
@@ -126,7 +128,7 @@ def test_the_glossary_says_what_the_screens_say() -> None:
 @pytest.fixture
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser.new_page()
         browser.close()
 

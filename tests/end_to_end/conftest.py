@@ -17,6 +17,7 @@ import pytest
 import yaml
 from playwright.async_api import Page, async_playwright
 
+from tests.browsers import CHROMIUM
 from workplace.floor_plan import FloorPlan
 from workplace.policy import policy_hash
 from workplace.policy_file import PolicyFile
@@ -130,7 +131,7 @@ async def _until(condition: Callable[[], Awaitable[Any]], *, within_s: float, wh
 async def _open_wall(port: int, floor: str = "f1") -> AsyncIterator[Page]:
     """Open the wall page of a floor in Chromium."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         page = await browser.new_page(viewport={"width": 1920, "height": 1080})
         await page.goto(f"http://127.0.0.1:{port}/wall/{floor}")
         yield page

@@ -17,6 +17,7 @@ from playwright.async_api import Page, async_playwright
 
 from plekvrij import clocks, wiring
 from plekvrij.site_processes import SiteProcesses, SiteProcessSettings
+from tests.browsers import CHROMIUM
 from workplace.floor_plan import FloorPlan, Place
 
 EVENTS = 50
@@ -83,9 +84,7 @@ async def _measure(site: wiring.Site, folder: Path, port: int, desk_node: Callab
             SiteProcesses(settings, lambda text: print(text, file=sys.stderr)),
             async_playwright() as playwright,
         ):
-            browser = await playwright.chromium.launch(
-                executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS
-            )
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
             page = await browser.new_page(viewport={"width": 1920, "height": 1080})
             await page.goto(f"http://127.0.0.1:{port}/wall/{FLOOR}")
             return [

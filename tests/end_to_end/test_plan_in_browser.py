@@ -14,6 +14,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from plekvrij import clocks, wiring
 from plekvrij.site_processes import SiteProcesses, SiteProcessSettings
+from tests.browsers import CHROMIUM
 from workplace import floor_plan
 
 CHROMIUM_FLAGS = [
@@ -90,7 +91,7 @@ async def _run(plan_file: Path, folder: Path, port: int) -> None:
         SiteProcesses(settings, lambda text: print(text, file=sys.stderr)),
         async_playwright() as playwright,
     ):
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         wall = await _page(browser, f"{base}/wall/f1")
         await expect(wall.locator(".places path")).to_have_count(BEFORE)
         desk = await _page(browser, f"{base}/staff/plan/import?lang=nl")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
-import shutil
 import socket
 import subprocess
 import threading
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.browsers import CHROMIUM
 from tests.install.conftest import IS_LONG, Installed, sections
 from tests.install.nginx_site import NGINX, Front, running_nginx
 
@@ -31,9 +31,7 @@ pytestmark = pytest.mark.timeout(1800 if IS_LONG else 400)
 @pytest.fixture
 def browser_page() -> Iterator[Page]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-        )
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser.new_page()
         browser.close()
 
