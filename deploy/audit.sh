@@ -3,7 +3,7 @@
 # asked for all of them, which is no good news (pip-audit itself ends with 0 then).
 set -uo pipefail
 cd "$(dirname "$0")/.."
-python="${VENV:-.venv}/bin/python"
+python="$(bash deploy/release-tools.sh)" || exit 3
 "$python" -m pip_audit -r requirements.lock --no-deps --disable-pip --progress-spinner off -f json "$@" 2>/dev/null \
   | "$python" -c '
 import json, sys

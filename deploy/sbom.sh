@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 out="$1"
 mkdir -p "$(dirname "$out")"
 # it warns of a graph without edges: a lock is a list
-"${VENV:-.venv}/bin/python" -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
+"$(bash deploy/release-tools.sh)" -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
   --output-reproducible "${SBOM_CHECK:---validate}" --of JSON --output-file "$out"
