@@ -101,7 +101,7 @@ class Outage:
 def live_through_an_outage() -> Figure:
     """p95 from event to state without the server, against with it."""
     seen = _short()
-    now_ms = max(seen.p95_ms["down"], seen.p95_ms["after"])
+    now_ms = seen.later * seen.p95_ms["before"]
     against = f"{_LATER:g} x before, {_told(seen.p95_ms)} ms"
     return Figure("live_through_an_outage", now_ms, "ms p95", against, _LATER / seen.later, 0.6)
 

@@ -24,9 +24,9 @@ same table, so a field cannot get a second type.
 Everything is stored in SQLite (`site.db` in the data folder) first: one writer, one flushed transaction per batch, and
 MQTT messages are acknowledged after it. With `--influx URL` the same transaction puts lines into an outbox. A thread of
 its own sends them, up to 2,500 per request, one request at a time, packed when they leave the machine. After a full
-request it rests three times as long as that took: people wait for states, and nobody for history. A line is made once,
-so sending it again changes nothing. Screens and decisions never wait for the server. While it is away, up to
-2,000,000 lines wait on disk; past that the oldest raw ones go first, counted.
+request it rests twelve times as long as that took, a second at most: people wait for states, and nobody for history.
+A line is made once, so sending it again changes nothing. Screens and decisions never wait for the server. While it is
+away, up to 2,000,000 lines wait on disk; past that the oldest raw ones go first, counted.
 
 | answer of the server | what happens |
 |--|--|

@@ -30,7 +30,7 @@ MAX_LINES = 2500
 #: While a backlog is written, rest this many times as long as the last request took, and at most so long, s. Server and
 #: site often share one small machine, and a state that somebody waits for goes before history. Lower: decisions come
 #: later meanwhile. Higher: the backlog takes longer.
-BREATHER, LONGEST_BREATHER_S = 3.0, 0.5
+BREATHER, LONGEST_BREATHER_S = 12.0, 1.0
 #: How often an empty outbox is looked at, s of real time.
 POLL_S = 0.5
 #: Back-off of a server that is away, s: first and longest.

@@ -313,7 +313,7 @@ def forwarder(*answers: Exception | None) -> Forwarder:
     return Forwarder(rows, Sink(*answers), lambda _progress: None)
 
 
-@pytest.mark.parametrize(("took_s", "rest_s"), [(0.1, 0.3), (4.0, LONGEST_BREATHER_S)])
+@pytest.mark.parametrize(("took_s", "rest_s"), [(0.01, 0.12), (4.0, LONGEST_BREATHER_S)])
 def test_while_a_backlog_is_written_what_people_wait_for_gets_the_machine_in_between(
     took_s: float, rest_s: float
 ) -> None:
