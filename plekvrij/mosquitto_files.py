@@ -12,7 +12,7 @@ import json
 import os
 import pwd
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,10 +98,7 @@ def write_files(
     """
     reach = reach or Reach()
     allowed = rights(plan)
-    wanted = set(renew)
-    if unknown := wanted - allowed.keys():
-        known = ", ".join(sorted(allowed))
-        raise SettingInvalid(f"{', '.join(sorted(unknown))}: no user of this site; there are {known}")
+    wanted = users_to_renew(renew, allowed)
     home = folder.resolve()
     try:
         (home / "credentials").mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -193,6 +190,19 @@ def _names_before(folder: Path) -> tuple[str, ...]:
     from plekvrij.enrol.authority import read_address
 
     return read_address(folder).names if (folder / "site.json").exists() else ()
+
+
+def users_to_renew(renew: Iterable[str], allowed: Collection[str]) -> set[str]:
+    """Return whose password is to be new.
+
+    Raises:
+        SettingInvalid: one of them is no user of the site.
+    """
+    wanted = set(renew)
+    if unknown := wanted.difference(allowed):
+        known = ", ".join(sorted(allowed))
+        raise SettingInvalid(f"{', '.join(sorted(unknown))}: no user of this site; there are {known}")
+    return wanted
 
 
 def keep_credentials(

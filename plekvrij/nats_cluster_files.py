@@ -16,7 +16,7 @@ from typing import Any
 from plekvrij.credentials import Credential, write_private
 from plekvrij.embedded_broker import ACK_WAIT_S, MAX_ACK_PENDING, Rights, rights, subjects
 from plekvrij.hosts import is_loopback, names_of
-from plekvrij.mosquitto_files import TLS_PORT, keep_credentials
+from plekvrij.mosquitto_files import TLS_PORT, keep_credentials, users_to_renew
 from workplace.errors import SettingInvalid
 from workplace.floor_plan import FloorPlan
 
@@ -88,10 +88,7 @@ def write_cluster_files(
         SettingInvalid: a user to renew is not known, or the folder cannot be written.
     """
     allowed = rights(plan)
-    wanted = set(renew)
-    if unknown := wanted - allowed.keys():
-        known = ", ".join(sorted(allowed))
-        raise SettingInvalid(f"{', '.join(sorted(unknown))}: no user of this site; there are {known}")
+    wanted = users_to_renew(renew, allowed)
     home = folder.resolve()
     try:
         (home / "credentials").mkdir(parents=True, exist_ok=True, mode=0o700)
