@@ -535,3 +535,21 @@ def test_between_two_wake_ups_the_verdict_stands(day: list[tuple[float, Sensed]]
 
 def sureness(belief: Belief) -> float:
     return max(belief.p_occupied, belief.p_held, belief.p_free)
+
+
+@pytest.mark.parametrize("starts_at", [-420.0, 0.0, 180.0, 600.0])
+def test_who_sat_there_before_anybody_listened_is_there_since_we_know_it(starts_at: float) -> None:
+    """At a place of which nothing was heard yet somebody may well be: no sign began that."""
+    desk = Watched(heard=False)
+    desk.state = desk.model.start(DESK, at(starts_at))
+    for number in (0, 1):
+        desk.tell(starts_at, GatewayHeard(number, online=True))
+        desk.tell(starts_at, DeviceHeard(number, available=True, at=at(starts_at)))
+    desk.link(starts_at + 1, "up")
+    for minute in range(1, 30):
+        desk.moves(starts_at + minute)
+    belief = desk.model.belief(DESK, desk.state, at(starts_at + 30))
+    assert belief.verdict == "occupied"
+    assert belief.present_since is not None
+    assert at(starts_at) <= belief.present_since <= at(starts_at + 2)
+    assert belief.since == belief.present_since

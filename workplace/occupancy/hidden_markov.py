@@ -113,7 +113,8 @@ class HiddenMarkov:
         since = _moment(core.since)
         last_sign, present_since = ruled.last_sign_at, None
         if core.verdict == OCCUPIED:
-            since = present_since = min(_moment(core.came_at), since)
+            # no sign began it where somebody may have been before anything was heard
+            since = present_since = min(_moment(core.came_at or core.since), since)
         elif core.verdict != UNKNOWN:
             since = last_sign = self._left(memo, state, line, core) or last_sign or since
         if counting.settles_at is not None and at < counting.settles_at < wake:
